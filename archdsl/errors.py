@@ -29,7 +29,14 @@ Keys = tuple[str | int, ...]
 
 
 class ArchError(Exception):
-    """Root of all errors that a user can cause; never shown with a traceback."""
+    """Root of all errors that a user can cause; never shown with a traceback.
+
+    `command_text` is what the command line says instead, where it calls by other names what a caller in Python gives.
+    """
+
+    def __init__(self, *arguments: object, command_text: str | None = None) -> None:
+        self.command_text = command_text
+        super().__init__(*arguments)
 
 
 class Problem(NamedTuple):
@@ -69,13 +76,15 @@ class SpecError(ArchError):
     With `shapes_unchecked` they may not be all: a node or the header is so wrong that shapes behind it are unknown.
     """
 
-    def __init__(self, problems: Iterable[Problem], shapes_unchecked: bool = False) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], shapes_unchecked: bool = False, command_text: str | None = None
+    ) -> None:
         self.problems, self.shapes_unchecked = tuple(problems), shapes_unchecked
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems), command_text=command_text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled by its problems, so that a worker's error reaches its parent."""
-        return type(self), (self.problems, self.shapes_unchecked)
+        return type(self), (self.problems, self.shapes_unchecked, self.command_text)
 
 
 class ShapeError(ArchError):
@@ -184,5 +193,14 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 def one_of(values: Sequence[object]) -> str:
     """`8, 10 or 16`: values that a remedy offers."""
+    return _listed(values, "or")
+
+
+def all_of(values: Sequence[object]) -> str:
+    """`8, 10 and 16`: values of which all are meant."""
+    return _listed(values, "and")
+
+
+def _listed(values: Sequence[object], last: str) -> str:
     words = [str(value) for value in values]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -213,10 +213,13 @@ def _check(request: SettingsRequest, resume: bool, earlier: Sequence[str]) -> No
         SearchError: an earlier run cannot be read.
     """
     if resume and earlier:
-        raise WrongUse("earlier runs (--from, earlier=) can be given when a run begins, not when it is resumed")
+        rule = "can be given when a run begins, not when it is resumed"
+        raise WrongUse(f"earlier runs (earlier) {rule}", command_text=f"earlier runs (--from) {rule}")
     check_folders(earlier)
     if request.time_s is not None and request.time_s < SHIPPED.time.least_s and not resume:
-        raise WrongUse(too_short(request.time_s))
+        least = plain_text(SHIPPED.time.least_s)
+        in_python = too_short(request.time_s, f"time_s={least}")
+        raise WrongUse(in_python, command_text=too_short(request.time_s, f"--time {least}s"))
 
 
 def _without_parent(request: SettingsRequest) -> SettingsRequest:
@@ -259,8 +262,7 @@ def parent_notes(settings: Settings) -> list[str]:
     return notes
 
 
-def too_short(time_s: float) -> str:
-    """Why a limit on the time is refused, and the least that makes sense."""
-    limit, least = plain_text(time_s), plain_text(SHIPPED.time.least_s)
-    rule = f"a time limit of {limit} s is too short: starting, training one network and measuring it takes longer"
-    return f"{rule}; give at least {least} s (--time {least}s, time_s={least}), and more on a slow or busy machine"
+def too_short(time_s: float, least: str) -> str:
+    """Why a limit on the time is refused; `least` is how the least that makes sense is written."""
+    rule = f"a time limit of {plain_text(time_s)} s is too short: starting, training one network and measuring it"
+    return f"{rule} takes longer; give {least} or more, and still more on a slow or busy machine"

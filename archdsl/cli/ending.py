@@ -57,8 +57,8 @@ def _code(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except ArchError as error:
-        wrong_use = isinstance(error, WrongUse)
-        output.error(" ".join(str(error).splitlines()) if wrong_use else str(error))
+        wrong_use, text = isinstance(error, WrongUse), error.command_text or str(error)
+        output.error(" ".join(text.splitlines()) if wrong_use else text)
         return WRONG_USE if wrong_use else FAILED
     except BrokenPipeError:
         raise

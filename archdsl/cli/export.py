@@ -140,7 +140,7 @@ def _lines(done: Exported) -> list[str]:
     )
     if done.perturbed_error is not None:
         lines += [
-            "untrained parameters that are zero, or nearly, have no effect on an output",
-            f"checked again with noise in their place: largest difference {plain_text(done.perturbed_error, 2)}",
+            "some parameters are zero, or nearly, as in an untrained network, so the check was repeated",
+            f"with random values in their place: largest difference {plain_text(done.perturbed_error, 2)}",
         ]
     return lines

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from archdsl import zoo
-from archdsl.errors import Problem, SpecError, WrongUse, nearest, nearest_only, short
+from archdsl.errors import Problem, SpecError, WrongUse, nearest, nearest_only, one_of, short
 from archdsl.language.text.reader import MAX_BYTES
 from archdsl.load.model_header import MODEL, NoModel, read_model_header
 
@@ -38,9 +39,10 @@ def source(name_or_path: str | os.PathLike[str], kind: str | None = None) -> tup
     is_path = "/" in text or os.sep in text or text.endswith((".json", MODEL, EXPORTED, *_CHECKPOINTS))
     if is_path or not isinstance(name_or_path, str):
         return _file_bytes(Path(text)), text
-    if other := other_kind(text, kind):
+    if kind is not None and (other := other_kind(text, kind)):
         rule = f'this is a document of kind "{"space" if kind == "arch" else "arch"}"'
-        raise SpecError([Problem(("kind",), rule, None, f"{other}; {_use(text)}")])
+        told = [Problem(("kind",), rule, None, f"{other}; {_use(text)}")]
+        raise SpecError(told, command_text=other_kind_in_command(kind, text))
     data = zoo.text(text)
     if data is None:
         raise UnknownName(f"no such zoo name: {short(text)}; {_meant(text, kind)}")
@@ -74,6 +76,16 @@ def next_commands(kind: str, name: str = "") -> str:
         return f"{commands}archdsl search{what} searches it; in Python use archdsl.load_space"
     commands = f"archdsl cost{what} counts what it costs, archdsl show{what} draws it, "
     return f"{commands}archdsl new{what} --space prints a search space around it; in Python use archdsl.load_spec"
+
+
+def other_kind_in_command(kind: str, name: str) -> str:
+    """What a command says of a document that is not of the wanted kind: how to make one that is."""
+    if kind == "arch":
+        draw = f"archdsl new {shlex.quote(name)} --sample 1 -o FOLDER"
+        return f"a backbone is needed here, but {name} is a search space; draw one from it: {draw}"
+    make = f"archdsl new {shlex.quote(name)} --space > space.json"
+    ships = f", or name one that ships: {one_of(zoo.spaces())}" if name in zoo.names() else ""
+    return f"a search space is needed here, but {name} is a backbone; make one around it: {make}{ships}"
 
 
 def _meant(name: str, kind: str | None) -> str:

@@ -74,7 +74,7 @@ def parse_space(data: bytes, file: str) -> Space:
     Raises:
         SpecError: as `load_space`.
     """
-    return located(data, file, space_of)
+    return located(data, file, space_of, "space")
 
 
 def space_of(raw: Any) -> Space:

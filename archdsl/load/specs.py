@@ -19,7 +19,7 @@ from archdsl.language.plan import linked_graph
 from archdsl.language.text.positions import locate, place
 from archdsl.language.text.reader import read
 from archdsl.language.text.values import json_values
-from archdsl.load.sources import UnknownName, is_embedded, next_commands, source
+from archdsl.load.sources import UnknownName, is_embedded, next_commands, other_kind_in_command, source
 
 __all__ = ["UnknownName", "load_spec", "override", "parse_spec", "source", "spec_of"]
 
@@ -48,7 +48,7 @@ def parse_spec(data: bytes, file: str) -> Spec:
     Raises:
         SpecError: as `load_spec`.
     """
-    return located(data, file, spec_of)
+    return located(data, file, spec_of, "arch")
 
 
 def spec_of(raw: Any) -> Spec:
@@ -97,19 +97,24 @@ def override(spec: Spec, assignments: Iterable[str]) -> Spec:
     return made
 
 
-def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed]) -> Parsed:
-    """Run `parse` on the document in `data`; what it refuses gets file, line and column; of a model, the file alone."""
+def located(data: bytes, file: str, parse: Callable[[JsonObject], Parsed], kind: str) -> Parsed:
+    """Run `parse` on the document in `data`, of which `kind` is wanted.
+
+    What it refuses gets file, line and column; of a model, the file alone.
+    """
     raw = read(data, file)
     try:
         return parse(raw)
     except SpecError as error:
+        is_other = raw.get("kind") in KINDS and raw["kind"] != kind
+        command_text = other_kind_in_command(kind, file) if is_other else None
         if is_embedded(file):
             placed = [problem._replace(file=file) for problem in error.problems]
-            raise SpecError(placed, error.shapes_unchecked) from None
+            raise SpecError(placed, error.shapes_unchecked, command_text) from None
         positions = locate(data.decode())
         placed = [place(problem, positions, file) for problem in error.problems]
         in_lines = sorted(placed, key=lambda p: (p.line or 0, p.column or 0))
-        raise SpecError(in_lines, error.shapes_unchecked) from None
+        raise SpecError(in_lines, error.shapes_unchecked, command_text) from None
 
 
 def check_kind(raw: JsonObject, wanted: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
+from archdsl.errors import all_of
 from archdsl.latency import AGAIN, LEAST_ROUNDS, STATS, TOLERANCE, Comparison, Latency, Ratio
 from archdsl.render.columns import CORE, Column, Sheet
 
@@ -58,10 +59,7 @@ def doubts(comparison: Comparison) -> list[str]:
     unstable = [name for name, latency in comparison.latencies.items() if latency.unstable]
     unstable += [AGAIN] * comparison.again.unstable
     others = list(comparison.latencies)[1:]
-    same = [name for name in others if comparison.differs(name) is False]
-    lines = [*_disturbed(comparison)]
-    if same:
-        lines.append(f"No significant difference from {comparison.first.name}: {', '.join(same)}.")
+    lines = [*_disturbed(comparison), *filter(None, (_no_difference(comparison, name) for name in others))]
     if unstable:
         lines.append(f"Unstable: {', '.join(unstable)}.")
     if noise is not None and (moved := abs(noise.value - 1)) > TOLERANCE:
@@ -69,6 +67,18 @@ def doubts(comparison: Comparison) -> list[str]:
     if comparison.unstable:
         lines.append("Measure again, on a quieter machine or with more rounds.")
     return lines
+
+
+def _no_difference(comparison: Comparison, name: str) -> str:
+    """That an item does not differ, with the interval of its ratio; where that excludes 1, with the noise that does not
+    let it count. Empty where it differs, or where that is unknown.
+    """
+    ratio, noise = comparison.ratios[name], comparison.noise
+    if ratio is None or noise is None or comparison.differs(name):
+        return ""
+    why = "" if ratio.low <= 1 <= ratio.high else f"; that of {AGAIN} is {noise.value:.3f}"
+    interval = f"ratio {ratio.low:.3f} to {ratio.high:.3f}{why}"
+    return f"{name} does not differ significantly from {comparison.first.name} ({interval})."
 
 
 def _disturbed(comparison: Comparison) -> list[str]:
@@ -87,11 +97,12 @@ def _disturbed(comparison: Comparison) -> list[str]:
         )
     counts = {name: len(comparison.compared(item)) for name, item in items.items() if item is not first}
     few = {name: count for name, count in counts.items() if count < LEAST_ROUNDS}
-    if few:
-        pairs = ", ".join(f"{name} ({count})" for name, count in few.items())
+    for count in sorted(set(few.values())):
+        names = [name for name, rounds in few.items() if rounds == count]
+        rounds_text = f"only {count} undisturbed round{'s' * (count != 1)}" if count else "no undisturbed round"
         lines.append(
-            f"No ratio of {pairs}: in brackets the rounds in which neither it nor {first.name} was disturbed; "
-            f"{LEAST_ROUNDS} are needed."
+            f"{all_of(names)} {'has' if len(names) == 1 else 'have'} no ratio: {rounds_text} in common with "
+            f"{first.name}, and {LEAST_ROUNDS} are needed."
         )
     if AGAIN in few and len(few) < len(counts):
         lines.append(f"Without a ratio of {AGAIN} it is unknown whether a difference is significant.")

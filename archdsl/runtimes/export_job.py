@@ -237,9 +237,10 @@ def format_of(file: Path, format: str | None = None) -> Format:  # noqa: A002
     by_ending = {ending: name for name, ending in ENDINGS.items()}
     if format is None:
         if file.suffix not in by_ending:
-            raise WrongUse(f"{file} must end in {one_of(list(by_ending))}, or name a format")
+            rule = f"the format of {file} is not known: end its name in {one_of(list(by_ending))}, or give"
+            raise WrongUse(f"{rule} format", command_text=f"{rule} --format")
         return by_ending[file.suffix]
     wanted: Format = format  # type: ignore[assignment]  # it is one of the keys
     if file.suffix != ENDINGS[wanted]:
-        raise WrongUse(f"{file} must end in {ENDINGS[wanted]}: format {wanted}")
+        raise WrongUse(f"the name of a file of format {wanted} must end in {ENDINGS[wanted]}; got {file}")
     return wanted

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
-from archdsl.errors import Keys, Problem
-from archdsl.json_types import JsonObject, object_in
+from archdsl.errors import Keys, Problem, one_of, short
+from archdsl.json_types import JsonObject, Scalar, object_in
 from archdsl.language.searchable_models import LONGEST_SPAN
 from archdsl.spaces.enumeration import EveryChoice
-from archdsl.spaces.expressions import ExpressionError, parse
+from archdsl.spaces.expressions import ExpressionError, Inactive, parse
 from archdsl.spaces.names import expressions
-from archdsl.spaces.resolve import Choose, Unresolved, resolve, satisfied
+from archdsl.spaces.resolve import Choose, Unresolved, resolve, satisfied, values_at
 from archdsl.spaces.sampling import draw
 from archdsl.spaces.space import Space
 from archdsl.spaces.variables import Variable, alternatives_of, variables, walk
@@ -22,6 +23,7 @@ DRAWS = 1000
 MOST_CHOICES = 20_000
 """Choices of the variables that constraints depend on, up to which all are looked at."""
 _MOST_ROUNDS = 40
+_MOST_LISTED = 8
 
 Kept = tuple[bool, ...]
 """Whether a choice keeps each constraint."""
@@ -60,6 +62,10 @@ def contradiction_problems(space: Space) -> list[Problem]:
     refuted = contradiction(space)
     if refuted is None:
         return []
+    if refuted.is_proven and len(refuted.constraints) == 1:
+        (index,) = refuted.constraints
+        if rule := _of_one_name(space, space.constraints[index]):
+            return [Problem(("constraints", index), rule, None, "change or remove it")]
     how = f"none of {refuted.looked_at:,} choices" + ("" if refuted.is_proven else " drawn")
     texts = {index: f"constraints[{index}] ({space.constraints[index]})" for index in refuted.constraints}
     problems = []
@@ -101,15 +107,8 @@ def _fewest(seen: set[Kept], count: int) -> tuple[int, ...] | None:
 
 def _refuted(space: Space, domains: dict[str, Variable], subset: tuple[int, ...]) -> tuple[int, Kept | None]:
     """How many choices were looked at, all that there are or none, and one that keeps the subset, if there is one."""
-    needed = needed_variables(space, [space.constraints[index] for index in subset])
-    free = {name: domains[name] for name in needed}
-    if not all(variable.values for variable in free.values()):
-        return 0, None
-    if math.prod(len(variable.values) for variable in free.values()) > MOST_CHOICES:
-        return 0, None
-    others = {name: fixed(variable) for name, variable in domains.items() if name not in needed}
     looked_at = 0
-    for choose in EveryChoice(domains | others):
+    for choose in _every_choice(space, domains, [space.constraints[index] for index in subset]):
         kept = _kept(space, choose)
         looked_at += 1
         if kept is None:
@@ -117,6 +116,46 @@ def _refuted(space: Space, domains: dict[str, Variable], subset: tuple[int, ...]
         if all(kept[index] for index in subset):
             return looked_at, kept
     return looked_at, None
+
+
+def _every_choice(space: Space, domains: dict[str, Variable], texts: list[str]) -> Iterable[Choose]:
+    """Every choice of the variables that constraints depend on; none where they are too many, or a range."""
+    needed = needed_variables(space, texts)
+    free = {name: domains[name] for name in needed}
+    if not all(variable.values for variable in free.values()):
+        return ()
+    if math.prod(len(variable.values) for variable in free.values()) > MOST_CHOICES:
+        return ()
+    others = {name: fixed(variable) for name, variable in domains.items() if name not in needed}
+    return EveryChoice(domains | others)
+
+
+def _of_one_name(space: Space, text: str) -> str:
+    """Why no network keeps a constraint on one name: the values that it has; empty where they are many words."""
+    names, values = parse(text).names, set[Scalar]()
+    if len(names) != 1:
+        return ""
+    (name,) = names
+    for choose in _every_choice(space, variables(space.nodes), [text]):
+        with suppress(Unresolved, Inactive):
+            value = values_at(resolve(space, choose))(name)
+            if isinstance(value, list | dict):
+                return ""
+            values.add(value)
+    listed = _values_text(values)
+    return f"no network meets {text}: {name} is {listed}" if listed else ""
+
+
+def _values_text(values: Collection[Scalar]) -> str:
+    """`1 to 3`, `16, 32 or 48`, `'mlp'`; empty for many values that are no numbers."""
+    numbers = sorted(value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
+    if len(numbers) == len(values) > 2 and numbers == list(range(int(numbers[0]), int(numbers[-1]) + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    if len(values) <= _MOST_LISTED:
+        texts = sorted(f"'{value}'" for value in values if isinstance(value, str))
+        truths = [short(value) for value in (True, False) if any(value is other for other in values)]
+        return one_of([*map(short, numbers), *texts, *truths]) if values else ""
+    return f"{short(numbers[0])} to {short(numbers[-1])}" if len(numbers) == len(values) else ""
 
 
 def fixed(variable: Variable) -> Variable:

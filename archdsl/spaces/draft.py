@@ -6,27 +6,25 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from archdsl.errors import Keys, Problem, ShapeError, nearest_only, one_of, short
+from archdsl.errors import Keys, Problem, one_of, short
 from archdsl.families.common.base import Head
-from archdsl.json_types import Json, JsonObject, list_in, object_in, objects_in, text_in
+from archdsl.json_types import Json, JsonObject, list_in, objects_in, text_in
 from archdsl.language.checking.draft import FEWEST_NODES, MOST_NODES, weights_problems
 from archdsl.language.checking.fitting_types import fitting_types, untyped
 from archdsl.language.checking.problems import problems_of
 from archdsl.language.nodes import node_models
 from archdsl.language.searchable_models import SearchableModel, node_hole_fields, space_alternatives, space_nodes
 from archdsl.language.type_forms import make_model
+from archdsl.spaces.budget_problems import budget_problems
 from archdsl.spaces.names import name_problems, types_of
-from archdsl.spaces.space import MEASURED, UNITS, Budget, Space, SpaceHeader
+from archdsl.spaces.space import Space, SpaceHeader
 from archdsl.spaces.spans import span_problems
 from archdsl.spaces.variables import variables
-
-_USUAL_UNITS = {"latency": "ms", "throughput": "/s", "params": "M", "macs": "G", "memory": "MB"}
 
 
 def space_problems(raw: JsonObject) -> list[Problem]:
@@ -36,14 +34,15 @@ def space_problems(raw: JsonObject) -> list[Problem]:
     try:
         header: SpaceHeader | None = SpaceHeader.model_validate(fields)
     except ValidationError as error:
-        problems += [_with_unit_of(problem, raw) for problem in problems_of(error, SpaceHeader)]
+        problems += problems_of(error, SpaceHeader)
         header = None
-    problems += _budget_problems(raw.get("budgets"))
+    problems = budget_problems(problems, raw.get("budgets"))
     if header is not None:
         problems += weights_problems(header)
         for index, name in enumerate(header.objectives):
             if name in header.objectives[:index]:
-                problems.append(_doubled("objectives", index, name, "each objective must be named only once"))
+                rule = "each objective must be named only once"
+                problems.append(Problem(("objectives", index), rule, short(name), "remove one of the two"))
     nodes = raw.get("nodes")
     if "nodes" not in raw:
         return [*problems, Problem((), "nodes is required", None, 'add "nodes": [...]')]
@@ -144,49 +143,6 @@ def _head_problems(nodes: list[JsonObject]) -> Iterator[Problem]:
     heads = [name for name, model in node_models().items() if issubclass(model, Head)]
     if not any(name in heads for node in nodes for name in types_of(node)):
         yield Problem(("nodes",), "exactly one head is needed; there is none", None, f"end with {one_of(heads)}")
-
-
-def _budget_problems(budgets: Json) -> Iterator[Problem]:
-    """What the fields of a budget say to each other; each by itself is the header's affair."""
-    metrics: list[str] = []
-    for index, written in enumerate(budgets if isinstance(budgets, list) else ()):
-        with suppress(ValidationError):
-            budget = Budget.model_validate(written)
-            if budget.metric in metrics:
-                yield _doubled("budgets", index, budget.metric, "each metric must have only one budget")
-            elif budget.metric in MEASURED and set(MEASURED) & set(metrics):
-                rule = "a document bounds latency or throughput: a throughput is the batch over the latency"
-                yield _doubled("budgets", index, budget.metric, rule)
-            metrics.append(budget.metric)
-            try:
-                budget.check()
-            except ShapeError as error:
-                former = isinstance(written, dict) and "runtime" not in written
-                keys = ("mode" if key == "runtime" and former else key for key in error.keys)  # as written
-                yield Problem(("budgets", index, *keys), error.rule, error.value, error.remedy)
-
-
-def _with_unit_of(problem: Problem, raw: JsonObject) -> Problem:
-    """A unit that is none or is missing, told by the units of its metric."""
-    is_missing = problem.rule == "unit is required" and len(problem.keys) == 2
-    if problem.keys[:1] != ("budgets",) or not (is_missing or problem.keys[2:] == ("unit",)):
-        return problem
-    index = problem.keys[1]
-    assert isinstance(index, int)
-    budget = object_in(list_in(raw["budgets"])[index])
-    metric = budget.get("metric")
-    if not isinstance(metric, str) or metric not in UNITS:
-        return problem._replace(remedy=None) if is_missing else problem  # the metric decides which units there are
-    if is_missing:
-        return problem._replace(remedy=f'add "unit": "{_USUAL_UNITS[metric]}"')
-    units = one_of([f'"{unit}"' for unit in UNITS[metric]])
-    return problem._replace(
-        rule=f"unit must be {units} for {metric}", remedy=nearest_only(str(budget["unit"]), UNITS[metric])
-    )
-
-
-def _doubled(field: str, index: int, name: str, rule: str) -> Problem:
-    return Problem((field, index), rule, short(name), "remove one of the two")
 
 
 def space_model(raw: JsonObject) -> Space:

@@ -33,6 +33,7 @@ _TOKENS = re.compile(
     r"""(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?![\w.])
     |(?P<text>'[^'\\\x00-\x1f]*'|"[^"\\\x00-\x1f]*")
     |(?P<name>[a-z][a-z0-9_]*(?:\.(?:[a-z][a-z0-9_]*|[0-9]+))*)(?![\w.])
+    |(?P<slip>[=!]==|=>|=<|<>|&&|\|\|)
     |(?P<mark>\*\*|//|[<>=!]=|[-+*/%<>()\[\],])
     |(?P<other>[\w.]+|[^ ])""",
     re.VERBOSE,
@@ -40,8 +41,17 @@ _TOKENS = re.compile(
 _SUMS, _PRODUCTS = ("+", "-"), ("*", "/", "//", "%")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _WORDS = ("and", "or", "not", "in", "true", "false")
+_MEANT = {
+    **dict.fromkeys(("=", "==="), "=="),
+    **dict.fromkeys(("<>", "!=="), "!="),
+    **dict.fromkeys(("&", "&&", "AND"), "and"),
+    **dict.fromkeys(("|", "||", "OR"), "or"),
+    **dict.fromkeys(("!", "NOT"), "not"),
+    "=>": ">=",
+    "=<": "<=",
+}
+"""Operators of other languages, and what they are called here."""
 _HINTS = {
-    **dict.fromkeys(("=", "&", "|", "!"), "write ==, and, or, not"),
     **dict.fromkeys(("'", '"'), "close the text with the quote that opens it"),
     **dict.fromkeys(("True", "False"), "write true or false"),
     "**": "powers cannot be written",
@@ -205,6 +215,8 @@ class _Parser:
 
     def refusal(self, expected: str) -> ExpressionError:
         _, token, column = self.tokens[self.index]
+        if token in _MEANT:
+            return ExpressionError(column, f"'{token}' is not an operator", None, f"did you mean '{_MEANT[token]}'?")
         remedy = "; ".join(filter(None, (_HINTS.get(token), ALLOWED)))
         return ExpressionError(column, f"{expected} must stand here", short(token) if token else "the end", remedy)
 

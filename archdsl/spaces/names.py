@@ -47,7 +47,7 @@ def _expression_problems(raw: JsonObject, nodes: list[JsonObject]) -> Iterator[P
             continue
         yield from _label_problems(keys, expression.tree, holes)
         for name in sorted(expression.names - variables):
-            problem = _unknown(keys, name, variables, typed)
+            problem = _unknown(keys, name, variables, typed, field_at(nodes, keys))
             if problem is not None:
                 yield problem
 
@@ -73,21 +73,45 @@ def _compared(tree: SyntaxNode) -> Iterator[tuple[str, str, int]]:
         yield from _compared(operand)
 
 
-def _unknown(keys: Keys, name: str, variables: set[str], typed: dict[str, list[str]]) -> Problem | None:
-    """A name that is no variable, and no field of a node in any of its alternatives."""
+def field_at(nodes: list[JsonObject], keys: Keys) -> str:
+    """The name of the field in which an expression of a node stands: `merge1.width`; empty for a constraint."""
+    if keys[0] != "nodes" or not isinstance(keys[1], int):
+        return ""
+    inside = keys[2:-1]
+    fields = [key for before, key in zip(("", *inside), inside, strict=False) if "$one_of" not in (before, key)]
+    return ".".join(map(str, (nodes[keys[1]]["id"], *fields)))
+
+
+def _unknown(keys: Keys, name: str, variables: set[str], typed: dict[str, list[str]], here: str) -> Problem | None:
+    """A name that is no variable, and no field of a node in any of its alternatives; `here` is the field it defines."""
     node_id, *path = name.split(".")
     if node_id not in typed:
-        values = [value for other in typed for value in _values_of(other, typed[other])]
-        remedy = nearest_only(name, [*variables, *values]) or nearest(name, variables)
-        return Problem(keys, f"nothing is named '{name}'", None, remedy)
+        return Problem(keys, f"nothing is named '{name}'", None, _meant(name, variables, typed, here))
     if not path:
         return Problem(keys, f"'{name}' is a node, not a value", None, f"name a field of it, as in {name}.depth")
     models = [node_models()[kind] for kind in typed[node_id]]
     if any(introspection.leads(model, path) for model in models):
         return None
     inside = [variable for variable in variables if variable.startswith(f"{node_id}.")]
-    remedy = nearest(name, [*_values_of(node_id, typed[node_id]), *inside])
-    return Problem(keys, f"{node_id} never has '{'.'.join(path)}'", None, remedy)
+    names = [value for value in (*_values_of(node_id, typed[node_id]), *inside) if value != here]
+    return Problem(keys, f"{node_id} never has '{'.'.join(path)}'", None, nearest(name, names))
+
+
+def _meant(name: str, variables: set[str], typed: dict[str, list[str]], here: str) -> str:
+    """The remedy for a name that nothing has: a value that is there before the field that it defines, never that field.
+
+    `width` is the nearest earlier `stem.width` where no variable is called nearly so.
+    """
+    node_ids = list(typed)
+    defined = here.partition(".")[0]
+    before = node_ids[: node_ids.index(defined) + 1] if defined else node_ids
+    values = [value for other in before for value in _values_of(other, typed[other]) if value != here]
+    others = variables - {here}
+    named = [variable for variable in others if "." not in variable]
+    of_that_name = [value for value in values if value.endswith(f".{name}")] if defined else []
+    if of_that_name and not nearest_only(name, named):
+        return f"did you mean '{of_that_name[-1]}'?"
+    return nearest_only(name, [*others, *values]) or nearest(name, others)
 
 
 def _values_of(node_id: str, types: list[str]) -> Iterator[str]:

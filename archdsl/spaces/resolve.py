@@ -89,6 +89,11 @@ def decide(space: Space, choose: Choose) -> None:
         _node(node, lambda name: chosen[name] if name in chosen else chosen.setdefault(name, choose(name)))
 
 
+def values_at(point: Point) -> Callable[[str], Json]:
+    """What a name stands for at a point; it raises `Inactive` for a name that the point does not have."""
+    return _Names({text_in(node["id"]): node for node in point.nodes}, point.choices).value
+
+
 def satisfied(constraint: Expression, point: Point) -> bool:
     """Whether a point keeps a constraint; one that mentions something inactive counts as true.
 
@@ -96,7 +101,7 @@ def satisfied(constraint: Expression, point: Point) -> bool:
         ExpressionError: the constraint is no statement for these values.
     """
     try:
-        value = constraint.evaluate(_Names({text_in(node["id"]): node for node in point.nodes}, point.choices).value)
+        value = constraint.evaluate(values_at(point))
     except Inactive:
         return True
     if not isinstance(value, bool):

@@ -29,6 +29,11 @@ MEASURED = ("latency", "throughput")
 """Metrics that are measured, under a setting; a document bounds one of them."""
 
 
+def bounds_of(metric: str) -> tuple[str, str]:
+    """The bound that a metric has, `min` of a throughput and `max` of all else, and the other one."""
+    return ("min", "max") if metric == "throughput" else ("max", "min")
+
+
 def _in_json_schema(schema: JsonDict) -> None:
     """In a JSON Schema: which of the two bounds a metric has, and the name by which old documents write the runtime."""
     former: JsonDict = {"description": "the former name of runtime", "deprecated": True}
@@ -75,9 +80,10 @@ class Budget(BaseModel):
 
     def check(self) -> None:
         """Raises `ShapeError` for a bound, a unit or a field that the metric does not have."""
-        wanted, other = ("min", "max") if self.metric == "throughput" else ("max", "min")
+        wanted, other = bounds_of(self.metric)
         if getattr(self, other) is not None:
-            raise ShapeError(f"a {self.metric} budget has no '{other}'", remedy=f"write '{wanted}'", field=other)
+            rule = f"a {self.metric} budget has '{wanted}', not '{other}'"
+            raise ShapeError(rule, remedy=f"write '{wanted}'", field=other)
         if getattr(self, wanted) is None:
             raise ShapeError(f"{wanted} is required", remedy=f'add "{wanted}"')
         if self.unit not in UNITS[self.metric]:

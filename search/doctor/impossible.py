@@ -47,7 +47,7 @@ class Impossible(NamedTuple):
     def problem(self) -> Problem:
         """The warning, at the value's place."""
         rule = f"{self.name} = {short(self.value)} can never occur: {self.reasons}"
-        return Problem(self.keys, rule, None, "remove it, or change what forbids it")
+        return Problem(self.keys, rule, None, f"remove {short(self.value)}, or change what forbids it")
 
 
 def warnings_of(space: Space, policy: ProofPolicy) -> list[Problem]:

@@ -14,6 +14,7 @@ from archdsl.families.common.base import Part
 from archdsl.graphs import flow, link
 from archdsl.json_types import Json, JsonObject, Scalar, list_in, object_in, text_in
 from archdsl.language.checking.draft import draft
+from archdsl.search.doctor.reasons import commonest
 from archdsl.spaces.contradiction import fixed, needed_variables
 from archdsl.spaces.enumeration import EveryChoice
 from archdsl.spaces.names import expressions, types_of
@@ -67,7 +68,7 @@ def unfit_block(space: Space, keys: Keys, value: Scalar, most: int) -> Problem |
         if reason is None:
             return None
         reasons[reason._replace(keys=(*block, *reason.keys[4:]))] += 1
-    return reasons.most_common(1)[0][0]
+    return commonest(reasons)
 
 
 def _alone(space: Space, keys: Keys, value: Scalar) -> tuple[Space, Keys]:

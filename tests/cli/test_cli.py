@@ -123,7 +123,34 @@ def test_a_set_that_does_not_hold_ends_with_1(run: Run, tiny: Path, arguments: l
 def test_a_spec_is_asked_for_and_a_space_given(run: Run) -> None:
     ended = run("cost", "lit-dat-64")
     assert (ended.code, ended.out) == (1, "")
-    assert 'kind: this is a document of kind "space"' in ended.err
+    draw = "archdsl new lit-dat-64 --sample 1 -o FOLDER"
+    assert ended.err == f"a backbone is needed here, but lit-dat-64 is a search space; draw one from it: {draw}\n"
+
+
+def test_a_space_is_asked_for_and_a_spec_given(run: Run, tiny: Path) -> None:
+    for command in (["search"], ["doctor", "--no-measure"]):
+        ended = run(command[0], tiny, *command[1:])
+        assert (ended.code, ended.out) == (1, "")
+        make = f"archdsl new {tiny} --space > space.json"
+        assert ended.err == f"a search space is needed here, but {tiny} is a backbone; make one around it: {make}\n"
+    told = run("search", "litv2_s").err
+    assert told.endswith(
+        "archdsl new litv2_s --space > space.json, or name one that ships: lit-dat-224 or lit-dat-64\n"
+    )
+
+
+def test_what_a_command_proposes_instead_of_a_document_of_the_other_kind_can_be_done(
+    run: Run, tiny: Path, tmp_path: Path
+) -> None:
+    made = run("new", tiny, "--space")
+    (tmp_path / "space.json").write_text(made.out, encoding="utf-8")
+    for command in (["train", "-o", tmp_path / "net.safetensors"], ["bench"]):
+        told = run(command[0], tmp_path / "space.json", *command[1:]).err
+        assert f"archdsl new {tmp_path / 'space.json'} --sample 1 -o FOLDER" in told
+        assert "Python" not in told
+    drawn = run("new", tmp_path / "space.json", "--sample", "1", "-o", tmp_path / "drawn")
+    assert (made.code, drawn.code) == (0, 0)
+    assert run("cost", drawn.out.strip()).code == 0
 
 
 def test_an_interruption_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

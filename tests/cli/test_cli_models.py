@@ -126,3 +126,15 @@ def test_a_model_that_is_not_there_is_wrong_use(run: Run, model: Path, line: str
     ended = run(*line.split())
     assert (ended.code, ended.out) == (2, "")
     assert "no such file: mine.safetensors" in ended.err
+
+
+def test_an_export_of_an_untrained_network_says_that_its_check_was_repeated_with_random_values(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stem, stage, head = TINY["nodes"]
+    document = {**TINY, "nodes": [stem, {**stage, "layer_scale": 1e-6}, head]}
+    Path("scaled.json").write_text(json.dumps(document), encoding="utf-8")
+    told = run("export", "scaled.json", "-o", "net.py").out.splitlines()
+    assert told[2].endswith("as in an untrained network, so the check was repeated")
+    assert told[3].startswith("with random values in their place: largest difference ")

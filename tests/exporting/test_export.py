@@ -141,7 +141,7 @@ def test_the_network_stays_as_it_is(network: Backbone, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"file": "net.bin"}, r"must end in .onnx, .pt2, .py or .safetensors, or name a format"),
+        ({"file": "net.bin"}, r"end its name in .onnx, .pt2, .py or .safetensors, or give format$"),
         ({"file": "net.pt2", "format": "onnx"}, r"must end in .onnx"),
         ({"file": "net.onnx", "format": "onyx"}, "unknown format 'onyx'; did you mean 'onnx'"),
         ({"file": "net.onnx", "dtype": "int4"}, "dtype must be float32, float16 or int8; got 'int4'"),

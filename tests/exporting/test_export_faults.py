@@ -90,10 +90,13 @@ def test_a_kill_before_the_check_ends_leaves_nothing_under_the_name(name: str, t
         (["-o", "net.onnx", "--opset", "0"], "'--opset'"),
         (["-o", "net.onnx", "--batch", "0"], "'--batch'"),
         (["-o", "net.onnx", "--dtype", "bfloat16"], "dtype must be float32, float16 or int8; got 'bfloat16'"),
-        (["-o", "net.onnx", "--format", "pt2"], "must end in .pt2"),
-        (["-o", "net"], "must end in .onnx, .pt2, .py or .safetensors"),
+        (["-o", "net.onnx", "--format", "pt2"], "the name of a file of format pt2 must end in .pt2; got net.onnx"),
+        (
+            ["-o", "t.tflite"],
+            "the format of t.tflite is not known: end its name in .onnx, .pt2, .py or .safetensors, or give --format",
+        ),
         (["-o", "absent/net.onnx"], "its folder does not exist"),
-        (["-o", "."], "must end in"),
+        (["-o", "."], "the format of . is not known"),
         (["-o", "net.onnx", "--weights", "absent.pth"], "absent.pth"),
     ],
 )

@@ -80,7 +80,7 @@ fast     5.000  5.000  5.010  5.020    0.2%  0.500 [0.500, 0.500]
 slow     10.00  10.00  10.02  10.04    0.2%  1.000 [1.000, 1.000]
 A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]
 
-No significant difference from litv2_s: slow.
+slow does not differ significantly from litv2_s (ratio 1.000 to 1.000).
 Ratio: p10 divided by that of litv2_s; A/A is litv2_s measured again.
 Each round measures all 3 in turn, litv2_s twice; a network measured alone, as
 for a search's verdict, is usually faster.
@@ -101,8 +101,8 @@ A/A      10.02  10.02  10.04  10.06    0.2%  1.002 [1.002, 1.002]     20 of 20
 
 No round of slow was undisturbed: the numbers there are of all rounds, and too
 high.
-No ratio of slow (0): in brackets the rounds in which neither it nor litv2_s was
-disturbed; 10 are needed.
+slow has no ratio: no undisturbed round in common with litv2_s, and 10 are
+needed.
 Unstable: slow.
 Measure again, on a quieter machine or with more rounds.
 Ratio: p10 divided by that of litv2_s, both over the rounds in which neither was
@@ -147,6 +147,20 @@ def test_rows_with_disturbed_rounds_are_marked_and_too_few_give_no_ratio() -> No
     assert (row["ratio"], row["differs"]) == (None, None)
 
 
+def test_items_without_a_ratio_are_named_with_the_rounds_that_they_have() -> None:
+    text = " ".join(rendered(disturbed(fast=range(11), slow=range(11), again=range(11))).split())
+    told = "fast, slow and A/A have no ratio: only 9 undisturbed rounds in common with litv2_s, and 10 are needed."
+    assert told in text
+
+
+def test_a_difference_within_the_noise_is_told_beside_the_noise() -> None:
+    found = synthetic(again=1.02)
+    slower = found.latencies["slow"]._replace(samples=tuple(1.01 * ms for ms in found.first.samples))
+    text = " ".join(rendered(found._replace(latencies=found.latencies | {"slow": slower})).split())
+    told = "slow does not differ significantly from litv2_s (ratio 1.010 to 1.010; that of A/A is 1.020)."
+    assert told in text
+
+
 def test_a_slow_processor_is_named_where_it_cost_a_quarter_of_the_rounds() -> None:
     for slowed, is_named in ((10, True), (2, False)):
         found = disturbed(litv2_s=range(slowed), again=range(slowed))
@@ -171,7 +185,7 @@ def test_without_a_ratio_of_the_same_network_nothing_is_said_of_significance() -
     found = disturbed(again=range(12))
     assert (found.noise, found.differs("slow"), found.unstable) == (None, None, True)
     text = rendered(found)
-    assert "significant difference from" not in text
+    assert "significantly" not in text
     assert "Without a ratio of A/A it is unknown whether a difference is significant." in text
     assert "measured twice differs" not in text
     assert repr(found).endswith("slow 10 ms; 20 rounds, cpu)")

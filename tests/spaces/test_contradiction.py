@@ -50,3 +50,24 @@ def test_a_contradiction_on_a_continuous_range_is_said_to_be_drawn() -> None:
     document["constraints"] = ["a > 0.9", "stage2 == 'hilo'"]
     with pytest.raises(SpecError, match=r"none of 1,000 choices drawn keeps the constraint a > 0\.9 together"):
         parse_space(json.dumps(document).encode(), "x.json")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "told"),
+    [
+        ("stage1.depth > 4", "stage1.depth is 1 to 4"),
+        ("w >= 100", "w is 16, 32, 48 or 64"),
+        ("stem.width == w + 1 and w > 48", None),
+        ("merge1.width > 200", "merge1.width is 32, 64, 96 or 128"),
+        ("stage2 not in ('mlp', 'hilo')", "stage2 is 'hilo' or 'mlp'"),
+    ],
+)
+def test_a_constraint_on_one_name_is_told_with_the_values_that_the_name_has(constraint: str, told: str | None) -> None:
+    document = json.dumps(space(constraints=[constraint])).encode()
+    with pytest.raises(SpecError) as caught:
+        parse_space(document, "x.json")
+    (problem,) = caught.value.problems
+    if told is None:
+        assert problem.rule.startswith("none of ")
+    else:
+        assert problem.rule == f"no network meets {constraint}: {told}"

@@ -66,8 +66,6 @@ REFUSED = {
     "": "column 1: a number, text or name must stand here; got the end",
     "w +": "column 4: a number, text or name must stand here; got the end",
     "w w": 'column 3: an operator must stand here; got "w"',
-    "w = 3": 'column 3: an operator must stand here; got "="; write ==, and, or, not',
-    "bias & bias": 'column 6: an operator must stand here; got "&"; write ==, and, or, not',
     "bias == True": 'column 9: a number, text or name must stand here; got "True"; write true or false',
     "w == None": 'column 6: a number, text or name must stand here; got "None"',
     "w ** 2": 'column 3: an operator must stand here; got "**"; powers cannot be written',
@@ -106,6 +104,30 @@ def test_text_outside_the_grammar_is_refused_with_column_and_what_is_allowed(tex
     with pytest.raises(ExpressionError) as caught:
         parse(text)
     assert str(caught.value) == f"{REFUSED[text]}; {ALLOWED}"
+
+
+OTHER_OPERATORS = {
+    "w = 3": "column 3: '=' is not an operator; did you mean '=='?",
+    "w === 3": "column 3: '===' is not an operator; did you mean '=='?",
+    "w !== 3": "column 3: '!==' is not an operator; did you mean '!='?",
+    "w <> 3": "column 3: '<>' is not an operator; did you mean '!='?",
+    "w => 3": "column 3: '=>' is not an operator; did you mean '>='?",
+    "(w =< 3) and bias": "column 4: '=<' is not an operator; did you mean '<='?",
+    "bias & bias": "column 6: '&' is not an operator; did you mean 'and'?",
+    "bias && bias": "column 6: '&&' is not an operator; did you mean 'and'?",
+    "bias | bias": "column 6: '|' is not an operator; did you mean 'or'?",
+    "w > 3 || bias": "column 7: '||' is not an operator; did you mean 'or'?",
+    "bias OR bias": "column 6: 'OR' is not an operator; did you mean 'or'?",
+    "!bias": "column 1: '!' is not an operator; did you mean 'not'?",
+    "bias and NOT bias": "column 10: 'NOT' is not an operator; did you mean 'not'?",
+}
+
+
+@pytest.mark.parametrize("text", OTHER_OPERATORS)
+def test_an_operator_of_another_language_is_refused_with_the_one_that_is_meant(text: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse(text)
+    assert str(caught.value) == OTHER_OPERATORS[text]
 
 
 BOUNDS = {

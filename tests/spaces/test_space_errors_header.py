@@ -32,13 +32,70 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
     ),
     "a throughput at most": (
         "budgets/0",
-        {"metric": "throughput", "max": 200, "unit": "/s"},
-        ["budgets[0].max: a throughput budget has no 'max'; write 'min'"],
+        {"metric": "throughput", "max": 200, "unit": "K/s", "batch": 2},
+        [
+            "budgets[0].max: a throughput budget has 'min', not 'max'; "
+            'write {"metric": "throughput", "min": 200, "unit": "K/s", "batch": 2}'
+        ],
+    ),
+    "a throughput at most, without a unit": (
+        "budgets/0",
+        {"metric": "throughput", "max": 100},
+        [
+            "budgets[0].max: a throughput budget has 'min', not 'max'; "
+            'write {"metric": "throughput", "min": 100, "unit": "/s"}'
+        ],
     ),
     "a latency at least": (
         "budgets/0",
-        {"metric": "latency", "min": 5, "unit": "ms"},
-        ["budgets[0].min: a latency budget has no 'min'; write 'max'"],
+        {"metric": "latency", "min": 5, "unit": "us"},
+        [
+            "budgets[0].min: a latency budget has 'max', not 'min'; "
+            'write {"metric": "latency", "max": 5, "unit": "us"}'
+        ],
+    ),
+    "a memory at least, with its unit in the number": (
+        "budgets/0",
+        {"metric": "memory", "min": "5 GB"},
+        [
+            "budgets[0].min: a memory budget has 'max', not 'min'; "
+            'write {"metric": "memory", "max": 5, "unit": "GB"}'
+        ],
+    ),
+    "parameters at least, in words": (
+        "budgets/0",
+        {"metric": "params", "min": "few"},
+        ['budgets[0].min: a params budget has \'max\', not \'min\'; write {"metric": "params", "max": 5, "unit": "M"}'],
+    ),
+    "a latency at least and at most": (
+        "budgets/0",
+        {"metric": "latency", "min": 5, "max": 6, "unit": "ms"},
+        ["budgets[0].min: a latency budget has 'max', not 'min'; remove 'min'"],
+    ),
+    "a latency with its unit in the number": (
+        "budgets/0",
+        {"metric": "latency", "max": "1ms"},
+        ['budgets[0].max: max must be a number; got "1ms"; write "max": 1, "unit": "ms"'],
+    ),
+    "parameters with their unit in the number and beside it": (
+        "budgets/0",
+        {"metric": "params", "max": "2.5m", "unit": "M"},
+        ['budgets[0].max: max must be a number; got "2.5m"; write "max": 2.5, "unit": "M"'],
+    ),
+    "a throughput with its unit in the number": (
+        "budgets/0",
+        {"metric": "throughput", "min": "100/s"},
+        ['budgets[0].min: min must be a number; got "100/s"; write "min": 100, "unit": "/s"'],
+    ),
+    "a latency in bytes": (
+        "budgets/0",
+        {"metric": "latency", "max": "5 MB", "unit": "ms"},
+        ['budgets[0].max: max must be a number; got "5 MB"; write a number, and beside it "unit": "us", "ms" or "s"'],
+    ),
+    "a latency as a text without a unit": (
+        "budgets/0",
+        {"metric": "latency", "max": "5", "unit": "ms"},
+        ['budgets[0].max: max must be a number; got "5"; write 5'],
     ),
     "a budget without a bound": (
         "budgets/0",

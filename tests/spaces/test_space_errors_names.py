@@ -141,7 +141,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "constraints/0",
         "d > 2",
         [
-            "constraints[0]: none of 2 choices keeps the constraint d > 2; change or remove it",
+            "constraints[0]: no network meets d > 2: d is 1 or 2; change or remove it",
         ],
     ),
 }
@@ -169,3 +169,38 @@ def test_a_label_that_a_choice_never_has_is_refused_in_a_constraint(constraint: 
     (message,) = refusal(raw(stage, constraints=[constraint]))
     assert message.startswith(f"constraints[0]: column {column}: stage1 is never this; got '{label}'; ")
     assert space_of(raw(stage, constraints=["stage1 in ['mlp', 'hilo'] or stage1 == 'hilo'"])).constraints
+
+
+PATH: list[dict[str, Any]] = [
+    {"id": "stage1", "type": "mlp", "depth": {"$int": [1, 2], "$name": "d"}},
+    {"id": "m1", "type": "conv_merge", "width": 32},
+    {"id": "stage2", "type": "hilo", "depth": 2, "heads": 2, "window": 2},
+    {"id": "m2", "type": "conv_merge", "width": 64},
+]
+
+
+@pytest.mark.parametrize(
+    ("node", "field", "text", "meant"),
+    [
+        (1, "width", "2 * width", "stem.width"),
+        (3, "width", "2 * width", "m1.width"),
+        (1, "width", "2 * m1.widht", None),
+        (3, "width", "m1.widht", "m1.width"),
+        (2, "depth", "stage.depth + 1", "stage1.depth"),
+        (2, "heads", "window", "stage2.window"),
+    ],
+)
+def test_a_name_in_the_definition_of_a_field_is_never_taken_for_that_field(
+    node: int, field: str, text: str, meant: str | None
+) -> None:
+    nodes = [{**part, **({field: {"$expr": text}} if index == node else {})} for index, part in enumerate(PATH)]
+    (message,) = refusal(raw(*nodes))
+    own = f"{PATH[node]['id']}.{field}"
+    assert f"'{own}'" not in message
+    assert meant is None or message.endswith(f"did you mean '{meant}'?")
+
+
+def test_a_parameter_of_nearly_that_name_is_meant_before_a_field() -> None:
+    stage = {"id": "stage1", "type": "mlp", "depth": one_of(1, 2, name="depths")}
+    (message,) = refusal(raw(stage, {**stage, "id": "stage2", "depth": {"$expr": "depth"}}))
+    assert message == "nodes[2].depth.$expr: nothing is named 'depth'; did you mean 'depths'?"

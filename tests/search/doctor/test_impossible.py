@@ -54,10 +54,10 @@ def test_every_impossible_value_is_told_with_its_place_and_reason(run: Run, tmp_
     assert width.startswith(f"{path}:{line}:")
     assert width.endswith(
         ": warning: nodes[0].width.$one_of[2]: w = 48 can never occur: constraints[0]: the constraint w != 48 does not "
-        "hold; remove it, or change what forbids it"
+        "hold; remove 48, or change what forbids it"
     )
     assert ": warning: nodes[3].$one_of[1].heads.$one_of[1]: stage2.hilo.heads = 7 can never occur: " in heads
-    assert "must be a multiple of heads" in heads
+    assert "heads: none of the widths 32, 64, 96 and 128 is a multiple of 7; remove 7, or" in heads
 
 
 def reasons(document: Raw) -> dict[tuple[str, Any], str]:
@@ -65,17 +65,36 @@ def reasons(document: Raw) -> dict[tuple[str, Any], str]:
     return {(value.name, value.value): str(value.reasons) for value in found}
 
 
+def test_a_value_that_fits_no_width_is_told_with_all_widths_and_no_remedy_for_one_of_them() -> None:
+    heads = {"id": "stage1", "type": "attention", "depth": 1, "heads": one_of(2, 7, name="h")}
+    merge = {"id": "merge1", "type": "conv_merge", "width": one_of(48, 64, 100, name="w")}
+    document = raw(merge, heads)
+    found = space_of(document)
+    (problem,) = warnings_of(found, SHIPPED.proof)
+    assert str(problem) == (
+        "nodes[2].heads.$one_of[1]: h = 7 can never occur: nodes[2].heads: none of the widths 48, 64 and 100 is a "
+        "multiple of 7; remove 7, or change what forbids it"
+    )
+
+
+def test_a_width_that_fits_no_number_of_heads_is_told_with_all_of_them() -> None:
+    heads = {"id": "stage1", "type": "attention", "depth": 1, "heads": one_of(6, 8, name="h")}
+    merge = {"id": "merge1", "type": "conv_merge", "width": one_of(48, 100, name="w")}
+    (reason,) = reasons(raw(merge, heads)).values()
+    assert reason == "nodes[2].heads: width 100 is a multiple of none of the heads 6 and 8"
+
+
 def test_a_constraint_and_a_shape_rule_that_both_forbid_a_value_are_both_named() -> None:
     [reason] = reasons(with_heads(["stage2.hilo.heads != 7"], 4, 7)).values()
     constraint, shape = reason.split("; besides, ")
     assert constraint == "constraints[0]: the constraint stage2.hilo.heads != 7 does not hold"
-    assert shape.startswith("nodes[3].$one_of[1].heads: width 32 must be a multiple of heads")
+    assert shape == "nodes[3].$one_of[1].heads: none of the widths 32, 64, 96 and 128 is a multiple of 7"
 
 
 def test_a_constraint_that_fails_some_choices_is_not_named_where_a_shape_rule_fails_all() -> None:
     found = reasons(with_heads(["d1 == 1 or stage2 == 'mlp'", "w != 32 or d1 == 1"], 4, 7))
     reason = found["stage2.hilo.heads", 7]
-    assert reason.startswith("nodes[3].$one_of[1].heads: width ")
+    assert reason.startswith("nodes[3].$one_of[1].heads: none of the widths ")
     assert "constraint" not in reason
 
 
