@@ -102,10 +102,10 @@ def test_what_is_known_needs_no_carrier(space: Space) -> None:
 
 
 def test_a_space_with_too_few_networks_is_refused(space: Space) -> None:
-    rule = r"space 'tiny' has \d+ networks.* give a smaller calibration and held_out$"
+    rule = r"space 'tiny' has \d+ networks.* give smaller calibration and held_out$"
     with pytest.raises(MeasureError, match=rule) as caught:
         survey(space, frozenset(), 10_000, 1)
-    assert str(caught.value.command_text).endswith("; give a smaller --calibration and --held-out")
+    assert str(caught.value.command_text).endswith("; give smaller --calibration and --held-out")
 
 
 # Timing

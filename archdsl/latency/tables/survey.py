@@ -60,7 +60,7 @@ def survey(space: Space, timed: frozenset[str], calibration: int, held_out: int,
         needed = f"{len(carriers)} of them are needed to measure its blocks"
         rule = f"space '{space.name}' has {len(pool)} networks, and {needed}"
         asked = f"{calibration} to calibrate on and {held_out} to determine the error on"
-        said = f"{rule}; the rest are too few for {asked}; give a smaller"
+        said = f"{rule}; the rest are too few for {asked}; give smaller"
         in_command = f"{said} --calibration and --held-out"
         raise MeasureError(f"{said} calibration and held_out", command_text=in_command)
     chosen = [pool[name] for name in generator.sample(rest, calibration + held_out)]
