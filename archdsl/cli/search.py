@@ -140,8 +140,8 @@ def command(space: Space = None, *, mode: Mode = None, as_json: Json = False, **
 
     A candidate is trained only if it is faster than the gate: the budget minus this machine's noise. At the end the
     winner's file is measured again in fresh processes. PASS: its latency is inside the budget, with its whole
-    confidence interval. FAIL: no network was inside the budget. UNSURE: the measurement leaves it open. Only PASS has
-    exit code 0.
+    confidence interval. FAIL: no network that was tried is inside the budget, or none of those inside is better than
+    always predicting the largest class. UNSURE: the measurement leaves it open. Only PASS has exit code 0.
 
     The run's folder holds the winner's files (winner.json, winner.safetensors, run_winner.py, README.txt; in ONNX
     Runtime and OpenVINO also winner.onnx), verdict.json, front.json, trials.jsonl and report.html. `archdsl report`

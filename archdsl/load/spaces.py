@@ -198,7 +198,7 @@ def _seed_problems(space: Space, index: int) -> list[Problem]:
     except SpecError as error:
         return [Problem(keys, *_of_another(problem)) for problem in error.problems]
     if choices_of(space, spec) is None:
-        rule = f"the seed is not a point of the space{_difference(space, spec)}"
+        rule = f"the seed is not a network of the space{_difference(space, spec)}"
         return [Problem(keys, rule, short(seed), "change its overrides or the space")]
     return []
 

@@ -18,10 +18,12 @@ from archdsl.search.config import COST_TEXTS
 
 if TYPE_CHECKING:
     from archdsl.search.doctor.doctor import Examination
+    from archdsl.search.doctor.shares import Share
     from archdsl.search.doctor.timing import Timed
 
 _NAMES = {"params": "params", "macs": "MACs", "memory": "memory", "latency": "latency", "all": "all budgets"}
 _INDENT = "  "
+_HALF = 0.5
 
 
 def report(examination: Examination, dead: Sequence[str]) -> RenderableType:
@@ -39,10 +41,10 @@ def report(examination: Examination, dead: Sequence[str]) -> RenderableType:
     if examination.shares:
         parts.append(_shares(examination))
     if timed is not None and examination.kept_budgets and examination.settings.budgets.latency_ms is None:
-        parts.append(_kept_budgets(examination, timed))
+        parts.append(_kept_budgets(examination))
     if timed is not None and examination.search_s is not None:
         parts += _time(examination, timed, *examination.search_s)
-    return Group(*parts, _verdict(examination))
+    return Group(*parts, _verdict(examination), *_half(examination))
 
 
 def _size(examination: Examination) -> str:
@@ -51,7 +53,7 @@ def _size(examination: Examination) -> str:
         return f"size  {survey.looked_at:,} combinations, {size.points:,.0f} valid, {size.networks:,} distinct networks"
     sampled = f"estimated from {survey.looked_at:,} sampled combinations"
     points = f"{plain_text(size.points, 3)} ± {plain_text(size.error, 1)}"
-    size_text = f"size  about {points} valid points (standard error, {sampled})"
+    size_text = f"size  about {points} valid combinations (standard error, {sampled})"
     if size.continuous:
         size_text += f", times infinitely many values of {', '.join(size.continuous)}"
     return size_text
@@ -65,12 +67,12 @@ def _costs(examination: Examination) -> RenderableType:
         Column("median", [Text(_text(metric, costs.median)) for metric, costs in rows], right=True),
         Column("most", [Text(_text(metric, costs.most)) for metric, costs in rows], right=True),
     ]
-    points = f"{len(examination.survey.valid):,}"
-    counted_on = f"Counted by formula on all {points} points."
+    valid = f"{len(examination.survey.valid):,}"
+    counted_on = f"Counted by formula on all {valid} valid combinations."
     if not examination.survey.is_whole:
         counted_on = (
-            f"Counted by formula on {points} sampled points. Least and most were also searched for: they are the most "
-            f"extreme values found, not proven bounds."
+            f"Counted by formula on {valid} sampled combinations. Least and most were also searched for: they are the "
+            f"most extreme values found, not proven bounds."
         )
     memory = f"weights and activations in {settings.dtype} at batch {settings.batch}"
     return Sheet(columns, [counted_on, f"MACs for one image; memory of {memory}."])
@@ -111,15 +113,19 @@ def _shares(examination: Examination) -> RenderableType:
         Column("share", [Text(_percent(share.inside / share.of)) for share in shares], right=True),
         Column("interval", [Text(text) for text in intervals], right=True, drop=1),
     ]
-    of = "Of all points" if examination.survey.is_whole else f"Of {shares[-1].of:,} sampled points; 95 % interval"
+    of = (
+        "Of all valid combinations"
+        if examination.survey.is_whole
+        else f"Of {shares[-1].of:,} sampled combinations; 95 % interval"
+    )
     if examination.timed is None or all(share.metric != "latency" for share in shares):
         return Sheet(columns, [f"{of}."])
     error = "the latency's interval includes the median prediction error"
-    return Sheet(columns, [f"{of}; {error}.", _how_predicted(examination, examination.timed)])
+    return Sheet(columns, [f"{of}; {error}."])
 
 
-def _kept_budgets(examination: Examination, timed: Timed) -> RenderableType:
-    """Without a latency budget: the budgets that shares of the points keep."""
+def _kept_budgets(examination: Examination) -> RenderableType:
+    """Without a latency budget: the budgets that shares of the combinations keep."""
     kept = examination.kept_budgets
     columns = [
         Column("inside", [Text(f"{budget.share:.0%}") for budget in kept], least=8),
@@ -130,19 +136,11 @@ def _kept_budgets(examination: Examination, timed: Timed) -> RenderableType:
             right=True,
         ),
     ]
-    points = f"{len(examination.survey.valid):,}"
-    of, interval = f"{points} sampled points", "95 % intervals, which include the median prediction error"
+    valid = f"{len(examination.survey.valid):,}"
+    of, interval = f"{valid} sampled combinations", "95 % intervals, which include the median prediction error"
     if examination.survey.is_whole:
-        of, interval = f"all {points} points", "the intervals are the median prediction error"
-    return Sheet(
-        columns, [f"Latency budgets by the share of {of} inside; {interval}.", _how_predicted(examination, timed)]
-    )
-
-
-def _how_predicted(examination: Examination, timed: Timed) -> str:
-    """In which runtime, how many were measured, and by what the others are predicted."""
-    counted_on = f"{len(timed.measured)} networks were measured in {examination.settings.runtime}"
-    return f"{counted_on}; the others are predicted by {timed.method} (median error {median(timed.errors):.0%})."
+        of, interval = f"all {valid} valid combinations", "the intervals are the median prediction error"
+    return Sheet(columns, [f"Latency budgets by the share of {of} inside; {interval}."])
 
 
 def _name(examination: Examination, metric: str) -> str:
@@ -168,13 +166,12 @@ def _time(examination: Examination, timed: Timed, low_s: float, high_s: float) -
         takes = f"{clock(low_s)} if only the share inside the budgets is trained, {clock(high_s)} if every network is"
     return [
         Prose(
-            f"time  {examination.trials:,} trials{parallel} take {takes}",
+            f"time  {_trials(examination, parallel)} {takes}",
             hanging=_INDENT,
         ),
         Prose(
-            f"a trial measures for {timed.measure_s:.1f} s and trains for {min(timed.train_s):.0f} to "
-            f"{max(timed.train_s):.0f} s ({examination.training}; estimated from the first steps of "
-            f"{counted(len(timed.train_s), 'network')})",
+            f"a trial measures for {timed.measure_s:.1f} s and trains for {_seconds(timed.train_s)} "
+            f"({examination.training}; estimated from the first steps of {counted(len(timed.train_s), 'network')})",
             indent=_INDENT,
         ),
         Prose(
@@ -182,6 +179,22 @@ def _time(examination: Examination, timed: Timed, low_s: float, high_s: float) -
             indent=_INDENT,
         ),
     ]
+
+
+def _trials(examination: Examination, parallel: str) -> str:
+    """`100 trials take`; of a space that holds no more networks `all 54 networks take`."""
+    if not examination.tries_all:
+        return f"{counted(examination.trials, 'trial')}{parallel} {'takes' if examination.trials == 1 else 'take'}"
+    if examination.trials == 1:
+        return f"the only network{parallel} takes"
+    about = "" if examination.survey.is_whole else "about "
+    return f"all {about}{examination.trials:,} networks of the space{parallel} take"
+
+
+def _seconds(values: Sequence[float]) -> str:
+    """`2 to 5 s`, or `2 s` where both ends are written alike; below a second with one decimal place."""
+    low, high = (f"{value:.1f}" if value < 1 else f"{value:.0f}" for value in (min(values), max(values)))
+    return f"{high} s" if low == high else f"{low} to {high} s"
 
 
 def _verdict(examination: Examination) -> RenderableType:
@@ -205,4 +218,27 @@ def _verdict_parts(examination: Examination) -> tuple[str, str, str]:
         return "feasible", f"by the counted costs; {reason}", "bold"
     if not examination.shares and examination.settings.budgets.latency_ms is None:
         return "feasible", "there is no budget to meet", ""
-    return "feasible", "at least one network that was examined meets all budgets", "bold green"
+    return "feasible", _met(examination.shares), "bold green"
+
+
+def _met(shares: Sequence[Share]) -> str:
+    """That the budgets can be met, and by how many of the networks; the last share is that of all budgets."""
+    every = shares[-1]
+    can, them = ("the budget can be met", "it") if len(shares) == 2 else ("the budgets can be met together", "them")
+    if not every.inside:
+        few = f"none of the {every.of:,} networks that were drawn, but one that was searched for, meets {them}"
+        return f"{can}, by very few networks: {few}"
+    return f"{can}: about {plain_text(100 * every.inside / every.of, 2)} % of the networks meet {them}"
+
+
+def _half(examination: Examination) -> list[RenderableType]:
+    """Where a latency is bounded, the budget that half of the networks meet; of those measured where too few were."""
+    timed = examination.timed
+    if timed is None or examination.settings.budgets.latency_ms is None or not timed.measured:
+        return []
+    half = next((kept.budget_ms for kept in examination.kept_budgets if kept.share == _HALF), None)
+    of = "half of the networks meet"
+    if half is None:
+        half = median(ms for _, ms in timed.measured)
+        of = f"half of the {counted(len(timed.measured), 'network')} that were measured meet"
+    return [Prose(f"{of} a latency budget of {_text('latency', half)}", indent=_INDENT)]

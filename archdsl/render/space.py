@@ -52,14 +52,14 @@ def space_headline(space: Space) -> str:
 
 
 def points_text(survey: Survey) -> str:
-    """How many points are valid: counted where every choice was looked at, else estimated."""
+    """How many combinations are valid: counted where every choice was looked at, else estimated."""
     size = survey.size
     if survey.is_whole:
         return (
             f"{survey.looked_at:,} combinations, {size.points:,.0f} of them valid, {size.networks:,} distinct networks"
         )
-    points = f"about {plain_text(size.points, 3)} valid points"
-    text = f"{points} (standard error {plain_text(size.error, 1)}, from {survey.looked_at:,} combinations)"
+    points = f"about {plain_text(size.points, 3)} valid combinations"
+    text = f"{points} (standard error {plain_text(size.error, 1)}, from {survey.looked_at:,} that were sampled)"
     return text + (f", times the values of {', '.join(size.continuous)}" if size.continuous else "")
 
 

@@ -23,7 +23,7 @@ from archdsl.search.doctor.extremes import descend
 from archdsl.search.doctor.feasible import Remedy, inside, remedies_of
 from archdsl.search.doctor.points import Points
 from archdsl.search.doctor.shares import KeptBudget, Share, kept_budgets, shares
-from archdsl.search.doctor.survey import Survey, survey
+from archdsl.search.doctor.survey import Size, Survey, survey
 from archdsl.search.doctor.timing import Timed, timed
 from archdsl.search.doctor.training_pace import paces
 from archdsl.search.network import Network
@@ -60,6 +60,7 @@ class Examination(NamedTuple):
     remedies: list[Remedy]
     """Budgets that nothing found keeps together; empty where the search has something to find."""
     trials: int
+    """Of the search that is to come: as many as were asked for, but no more than the space has networks."""
     data: DataFacts
     """Whose channels and classes are counted, and whose images a training has."""
     seconds: float
@@ -69,6 +70,12 @@ class Examination(NamedTuple):
     """Of the search that is to come."""
     workers: int = 1
     """Trials side by side in it."""
+
+    @property
+    def tries_all(self) -> bool:
+        """Whether so many trials are all networks of the space, as far as these are counted or estimated."""
+        most = self.survey.size.most_networks
+        return most is not None and self.trials >= most
 
     @property
     def is_feasible(self) -> bool:
@@ -148,13 +155,18 @@ def examine(
         kept_budgets(told, asked.kept_shares, surveyed.is_whole, error),
         latencies,
         _remedies(rows, settings, latencies),
-        trials or settings.trials or asked.trials,
+        _trials(trials or settings.trials or asked.trials, surveyed.size),
         data,
         time.monotonic() - begun,
         fidelity_of(settings, settings.images),
         policy,
         workers,
     )
+
+
+def _trials(asked: int, size: Size) -> int:
+    """A search ends when it has tried all networks of its space."""
+    return asked if size.most_networks is None else min(asked, size.most_networks)
 
 
 def _ends(points: Points, surveyed: Survey, settings: Settings, policy: DescentPolicy) -> list[Network]:

@@ -33,6 +33,13 @@ class Size(NamedTuple):
     continuous: tuple[str, ...]
     """Variables that are ranges without steps: the points are infinitely many, and counted as if each had one value."""
 
+    @property
+    def most_networks(self) -> int | None:
+        """How many networks there are, counted or estimated by the points; None where they are infinitely many."""
+        if self.continuous:
+            return None
+        return self.networks if self.networks is not None else max(round(self.points), 1)
+
 
 class Survey(NamedTuple):
     """The valid points among the choices that were looked at."""

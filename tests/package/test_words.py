@@ -84,6 +84,13 @@ SENTENCES = (
     "which nothing was chosen by",
     "always naming the largest class would",
     "if the share above is trained",
+    "at least one network that was examined meets all budgets",
+    "the seed is not a point of the space",
+    "FAIL: no network was inside the budget.",
+    "networks were measured in {}; the others are predicted by",
+    # docs
+    "by less than three times the number after ±",
+    "no other network is both more accurate and faster",
     # docs/language.md
     "null means none; it must be written where",
     "are compared, as what they build in a classifier",

@@ -183,7 +183,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "seeds",
         ["litv2_s"],
         [
-            'seeds[0]: the seed is not a point of the space: its image is 224, the space\'s 32; got "litv2_s"; '
+            'seeds[0]: the seed is not a network of the space: its image is 224, the space\'s 32; got "litv2_s"; '
             "change its overrides or the space"
         ],
     ),
@@ -191,7 +191,7 @@ BAD: dict[str, tuple[str, Any, list[str]]] = {
         "seeds",
         [["litv2_s", "image=32"]],
         [
-            "seeds[0]: the seed is not a point of the space: the space has no node 'merge1'; "
+            "seeds[0]: the seed is not a network of the space: the space has no node 'merge1'; "
             'got ["litv2_s", "image=32"]; change its overrides or the space'
         ],
     ),

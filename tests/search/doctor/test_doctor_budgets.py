@@ -21,6 +21,7 @@ from archdsl.spaces.resolve import Choices
 from archdsl.training.pace import noise, pace
 from tests.support.examining import examined, sampling, space, written
 from tests.support.fake_worker import Machine
+from tests.support.screens import text_of
 from tests.support.searching import settings
 
 
@@ -72,6 +73,28 @@ def test_the_report_says_for_how_many_workers_its_time_is(capsys: pytest.Capture
     assert "100 trials with 2 workers take" in capsys.readouterr().out
 
 
+def test_the_time_is_that_of_all_networks_where_the_space_has_fewer_than_the_trials() -> None:
+    """Trials end with the space; alike seconds are written once."""
+    document = space(constraints=["w <= 32 or d1 == 1"])
+    document["nodes"][3]["$one_of"] = document["nodes"][3]["$one_of"][:1]
+    found = examined(document, measure=True, latency_budget_ms=3.0)
+    networks = found.survey.size.networks
+    assert networks is not None
+    assert 1 < networks == found.trials < 100
+    out = " ".join(text_of(report(found, []), 120).split())
+    assert f"time all {networks} networks of the space take" in out
+    assert "trains for 5 s (" in out
+    assert "half of the networks meet a latency budget of" in out
+
+
+def test_budgets_that_nothing_drawn_meets_are_said_to_be_met_by_very_few() -> None:
+    found = examined(measure=True, latency_budget_ms=3.0)
+    none = [share._replace(inside=0) for share in found.shares]
+    assert "the budget can be met, by very few networks" in text_of(report(found._replace(shares=none), []), 200)
+    three = [found.shares[0], *found.shares]
+    assert "the budgets can be met together: about" in text_of(report(found._replace(shares=three), []), 200)
+
+
 def test_without_a_known_share_the_report_gives_one_time(capsys: pytest.CaptureFixture[str]) -> None:
     found = examined(measure=True, latency_budget_ms=3.0)
     assert found.timed is not None
@@ -81,6 +104,9 @@ def test_without_a_known_share_the_report_gives_one_time(capsys: pytest.CaptureF
     assert "only the share" not in line
     assert line.count(" if ") == 1
     assert line.endswith("; what share is inside the budgets, and need be trained, is unknown")
+    measured = len(found.timed.measured)
+    few_text = text_of(report(few._replace(kept_budgets=[]), []), 200)
+    assert f"half of the {measured} networks that were measured meet a latency budget of" in few_text
 
 
 def test_a_budget_below_everything_is_infeasible_and_says_what_would_do() -> None:
@@ -121,7 +147,7 @@ def test_what_is_said_to_be_feasible_is(tmp_path: Path, capsys: pytest.CaptureFi
     budget = out.partition("--params-budget ")[2].split()[0]
     assert "INFEASIBLE" in out
     assert main([*asked, "--params-budget", budget]) == 0
-    assert "feasible  at least one network that was examined meets all budgets" in capsys.readouterr().out
+    assert "feasible  the budget can be met: " in capsys.readouterr().out
 
 
 def test_a_search_refuses_such_budgets_before_it_begins(tmp_path: Path) -> None:
