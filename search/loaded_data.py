@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -35,6 +35,8 @@ class LoadedData:
     """In one line."""
     fingerprint: str
     """Of all that was read."""
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)
+    """What a command says once, in full: `describe` has it in brief."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,13 @@ def check_channels(space: Space, channels: int, data: str) -> None:
         raise SearchError(f"{rule}; {remedy}")
 
 
+def classes_note(space: Space, classes: int) -> str | None:
+    """That the data's number of classes takes the place of another that the space states; None where it states none."""
+    if "classes" not in space.model_fields_set or space.classes == classes:
+        return None
+    return f"classes: {classes}, as the data has (the document says {space.classes})"
+
+
 def with_data(space: Space, facts: Mapping[str, int], data: str) -> Space:
     """The space in the classes and channels of its data.
 

@@ -44,6 +44,8 @@ class Data:
     """Bilinear of the whole picture, or bicubic of its middle square; both smoothed where it shrinks."""
     notes: tuple[str, ...] = ()
     """What is to be said of how the data was read."""
+    warnings: tuple[str, ...] = ()
+    """What a command says once, in full: `describe` has it in brief."""
     made_of: str = ""
     """What the images were computed from, where the values that come out differ a little between processors."""
     _on: dict[str, Data] = field(default_factory=dict, repr=False)
@@ -82,7 +84,7 @@ class Data:
             return self
         if place not in self._on:
             moved = {name: getattr(self, name).to(device) for name in (*_TENSORS, "mean", "std")}
-            copied = ("name", "class_names", "flips", "skipped", "scaled_by", "notes", "made_of")
+            copied = ("name", "class_names", "flips", "skipped", "scaled_by", "notes", "warnings", "made_of")
             rest = {name: getattr(self, name) for name in copied}
             self._on[place] = Data(**moved, **rest)
         return self._on[place]

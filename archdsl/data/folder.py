@@ -92,9 +92,9 @@ def read_folder(listed: ListedFolder, root: Path, image: Sides) -> tuple[Split, 
     (parts, lost), scales = read_alike(lambda scales: _sets(listed.sets, image, scales))
     train, val, held = parts
     refuse_empty(root, train, val, listed.class_names, lost)
-    notes = (*listed.notes, *scales, *_darkness(train), *listed.drawn_apart)
-    notes = (*notes, *unreadable(lost))
-    return Split(train, val, held, tuple(str(name) for name in listed.class_names), notes), len(lost)
+    notes = (*listed.notes, *scales, *_darkness(train), *listed.drawn_apart, *skipped_text(lost))
+    names = tuple(str(name) for name in listed.class_names)
+    return Split(train, val, held, names, notes, unreadable(lost)), len(lost)
 
 
 def _listed(root: Path) -> tuple[Layout, list[Listing | None], Listing]:
@@ -198,10 +198,15 @@ def _read(files: list[Path], numbers: Numbers, image: Sides, scales: GreyScales)
     return Labelled(pictures[: len(kept)], numbers[kept]), lost
 
 
-def unreadable(lost: Sequence[str]) -> list[str]:
-    """What is said of images that could not be read, from why each could not."""
+def skipped_text(lost: Sequence[str]) -> list[str]:
+    """What the description of data says of images that could not be read: `2 unreadable files skipped`."""
+    return [f"{len(lost):,} unreadable file{'s' * (len(lost) != 1)} skipped"] if lost else []
+
+
+def unreadable(lost: Sequence[str]) -> tuple[str, ...]:
+    """The same with a reason, from why each could not be read: `2 unreadable files skipped, the first a/b.png: ...`."""
     first = "" if len(lost) == 1 else "the first "
-    return [f"{len(lost):,} unreadable file{'s' * (len(lost) != 1)} skipped, {first}{lost[0]}"] if lost else []
+    return tuple(f"{text}, {first}{lost[0]}" for text in skipped_text(lost))
 
 
 def refuse_empty(root: Path | str, train: Labelled, val: Labelled, names: Labels, lost: Sequence[str]) -> None:

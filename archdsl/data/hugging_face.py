@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.data.dataset_columns import SETS, Dataset, columns_of, labelled_sets, labels_of
-from archdsl.data.folder import refuse_empty, unreadable
+from archdsl.data.folder import refuse_empty, skipped_text, unreadable
 from archdsl.data.labelled import (
     Drawn,
     Labelled,
@@ -62,8 +62,8 @@ def read_dataset(name: str, image: Sides, seed: int, sizes: Sizes) -> tuple[Spli
         *hidden,
         *([f"no training image of {listed(without)}: these are not counted as classes"] if without else []),
     ]
-    every = (*notes, *scales, *drawn_apart(kept), *unreadable(lost))
-    return Split(train, val, held, tuple(str(kind) for kind in names), every), len(lost)
+    every = (*notes, *scales, *drawn_apart(kept), *skipped_text(lost))
+    return Split(train, val, held, tuple(str(kind) for kind in names), every, unreadable(lost)), len(lost)
 
 
 def _parts(

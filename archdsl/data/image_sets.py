@@ -87,6 +87,8 @@ class Sampled(NamedTuple):
 
     images: Tensor
     notes: list[str]
+    warnings: tuple[str, ...] = ()
+    """As of `ImageSets`."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class ImageSets:
     """Of pictures in memory the hash of their values, of files that of their names and sizes."""
     description: str
     is_streamed: bool
+    warnings: tuple[str, ...] = ()
+    """What is said once, in full: the description has it in brief."""
 
     @property
     def channels(self) -> int:
@@ -162,6 +166,7 @@ def _in_memory(data: Data) -> ImageSets:
         fingerprint=data.fingerprint(),
         description=data.describe(),
         is_streamed=False,
+        warnings=data.warnings,
     )
 
 
@@ -188,6 +193,7 @@ def _in_files(root: Path, listed: ListedFolder, size: tuple[int, int], sampled_i
         fingerprint=_fingerprint(root, listed, size),
         description="; ".join((*notes, *listed.drawn_apart)),
         is_streamed=True,
+        warnings=sampled.warnings,
     )
 
 
@@ -209,8 +215,9 @@ def _sample(root: Path, train: PictureFiles, count: int) -> Sampled:
     if not images:
         raise SearchError(f"{root}: none of the first {len(lost)} training images can be read, the first {lost[0]}")
     of = f"of the first {len(images) + len(lost)} training images"
-    notes = [f"{len(lost):,} {of} cannot be read, the first {lost[0]}"] if lost else []
-    return Sampled(torch.stack(images), [*notes, *train.scales.notes()])
+    notes = [f"{len(lost):,} {of} cannot be read"] if lost else []
+    warnings = tuple(f"{note}, the first {lost[0]}" for note in notes)
+    return Sampled(torch.stack(images), [*notes, *train.scales.notes()], warnings)
 
 
 def _fingerprint(root: Path, listed: ListedFolder, size: tuple[int, int]) -> str:

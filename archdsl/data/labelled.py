@@ -64,6 +64,8 @@ class Split(NamedTuple):
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     """What is to be said of how the data was read."""
+    warnings: tuple[str, ...] = ()
+    """What is to be said once, in full: the notes have it in brief."""
 
 
 class Drawn(NamedTuple):

@@ -173,9 +173,8 @@ def _as_data(
         for part in (parts.train, parts.val, parts.held)
     )
     mean, std = moments(train[0])
-    return Data(
-        name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, scaled_by, parts.notes, made_of=made_of
-    )
+    said = parts.notes, parts.warnings
+    return Data(name, *train, *val, *held, parts.class_names, mean, std, flips, skipped, scaled_by, *said, made_of)
 
 
 def _hash_of(parts: Split) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from archdsl.data.agreement import classes_note
 from archdsl.numbers import plain_text
 from archdsl.render.columns import Column, Sheet
 from archdsl.render.prose import Prose
@@ -32,6 +33,7 @@ def report(examination: Examination, dead: Sequence[str]) -> RenderableType:
     parts: list[RenderableType] = [
         Prose(heading(examination.settings, timed.provenance if timed else None), hanging=_INDENT),
         Prose(f"data  {examination.data.description}", hanging=_INDENT),
+        *(Prose(note, indent=_INDENT) for note in [_classes(examination)] if note is not None),
         Prose(_size(examination), hanging=_INDENT),
         _costs(examination),
     ]
@@ -45,6 +47,10 @@ def report(examination: Examination, dead: Sequence[str]) -> RenderableType:
     if timed is not None and examination.search_s is not None:
         parts += _time(examination, timed, *examination.search_s)
     return Group(*parts, _verdict(examination), *_half(examination))
+
+
+def _classes(examination: Examination) -> str | None:
+    return classes_note(examination.settings.space_document, examination.data.classes)
 
 
 def _size(examination: Examination) -> str:

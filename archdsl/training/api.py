@@ -168,7 +168,8 @@ def _train(
         session.resume()
     if kept is not None:
         session.say(f"the validation and held-out images are those of {options.weights} (seed {kept.seed})")
-    for line in (data.description, *beginning.notes, *notes_of(session, options, augmentation)):
+    warnings = (f"warning: {text}" for text in data.warnings)
+    for line in (data.description, *warnings, *beginning.notes, *notes_of(session, options, augmentation)):
         session.say(line)
     try:
         session.run()

@@ -76,6 +76,8 @@ def score(
         request = DataRequest(settings.data, side, settings.seed, settings.images)
         data = load_data(worker, request, machine, policy.silence)
         say(f"data  {data.describe}")
+        for warning in data.warnings:
+            say(f"warning: {warning}")
         facts = {"channels": data.channels, "classes": data.classes}
         scoring = Scoring(run, worker, policy, data, say)
         matched = [in_data(document, side, facts, settings.data) for document in documents]

@@ -19,6 +19,8 @@ class DataFacts(NamedTuple):
     """To train with, at most as many as were asked for."""
     validation: int
     held_out: int
+    warnings: tuple[str, ...] = ()
+    """What is said once, in full: the description has it in brief."""
 
 
 def data_facts(settings: Settings) -> DataFacts:
@@ -35,4 +37,4 @@ def data_facts(settings: Settings) -> DataFacts:
         return DataFacts(f"{facts}, {classes} classes", channels, classes, *counts)
     data = load(settings.data, side, settings.seed, train=settings.images)
     counts = len(data.train_labels), len(data.val_labels), len(data.held_labels)
-    return DataFacts(data.describe(), data.channels, data.classes, *counts)
+    return DataFacts(data.describe(), data.channels, data.classes, *counts, data.warnings)

@@ -121,6 +121,8 @@ def examine(
     begun, asked = time.monotonic(), policy.examination
     say("loading data")
     data = data_facts(settings)
+    for warning in data.warnings:
+        say(f"warning: {warning}")
     points = Points(with_data(settings.space_document, data._asdict(), settings.data))
     settings = settings.model_copy(update={"images": data.images})
     say("examining the space")

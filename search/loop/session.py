@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from archdsl import late
-from archdsl.data.agreement import square_side
+from archdsl.data.agreement import classes_note, square_side
 from archdsl.latency.provenance import Provenance
 from archdsl.numbers import plain_text
 from archdsl.search.config import Settings
@@ -186,10 +186,14 @@ class Search:
         context, settings = self.context, self.context.settings
         request = DataRequest(settings.data, square_side(context.space), settings.seed, settings.images)
         data = load_data(context.worker, request, machine, context.policy.silence)
+        classes = classes_note(context.space, data.classes)
         context.use_data(data)
         context.note(f"data  {data.describe}")
-        if (note := length_note(settings, data.images)) is not None:
-            context.note(note)
+        for warning in data.warnings:
+            context.note(f"warning: {warning}")
+        for note in (classes, length_note(settings, data.images)):
+            if note is not None:
+                context.note(note)
 
     def _use_threads(self, study: Study, threads: int | None) -> None:
         """Measure on so many threads from here on; all machines of a study do."""

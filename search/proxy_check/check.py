@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archdsl.data.agreement import square_side, with_data
+from archdsl.data.agreement import classes_note, square_side, with_data
 from archdsl.errors import ArchError, SearchError
 from archdsl.json_types import text_in
 from archdsl.search.config import METRICS, Settings
@@ -138,8 +138,10 @@ class _Checking:
         request = DataRequest(settings.data, square_side(space), settings.seed, settings.images)
         machine = greeted(self.worker, settings, self.policy.silence)
         data = self.data = load_data(self.worker, request, machine, self.policy.silence)
-        if (note := length_note(settings, data.images)) is not None:
-            self.say(note)
+        warnings = (f"warning: {text}" for text in data.warnings)
+        for note in (*warnings, classes_note(space, data.classes), length_note(settings, data.images)):
+            if note is not None:
+                self.say(note)
         earlier.networks(self.before, data.describe, self._as_trained())  # refused before anything is trained
         space = with_data(space, {"channels": data.channels, "classes": data.classes}, settings.data)
         self.networks = sample(space, settings, self.policy.drawing, self.asked.networks)

@@ -16,7 +16,7 @@ from archdsl.search.policy.evaluate import FinalReadingPolicy
 from archdsl.search.store.folder import RunFolder
 from archdsl.search.store.verdict import Verdict
 from archdsl.search.store.winner_script import script
-from archdsl.search.store.winner_usage import maps_of, measured_there, usage
+from archdsl.search.store.winner_usage import maps_of, measured_there, stated, training_further, usage
 
 WEIGHTS, EXPORTED = "winner.safetensors", "winner.onnx"
 WINNER_FILES = ("winner.json", WEIGHTS, EXPORTED, "run_winner.py", "README.txt")
@@ -46,8 +46,10 @@ def write_winner(folder: RunFolder, settings: Settings, policy: FinalReadingPoli
     measured = EXPORTED if is_exported else WEIGHTS
     folder.write_text("run_winner.py", script(verdict.spec.name, measured, verdict.reading, settings, policy))
     maps = maps_of(verdict.spec) if settings.features_only else None
-    how = usage(verdict.spec.name, is_exported, maps, settings.dtype == "int8", settings.optimize)
-    folder.write_text("README.txt", how + measured_there(verdict.reading.conditions))
+    figures = stated(verdict, settings)
+    how = usage(verdict.spec.name, is_exported, maps, settings.dtype == "int8", settings.optimize, figures)
+    more = "" if verdict.weights is None else training_further(settings.data, settings.time_s)
+    folder.write_text("README.txt", how + more + measured_there(verdict.reading.conditions))
 
 
 def _copy(source: Path, target: Path) -> None:

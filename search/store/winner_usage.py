@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
+from archdsl.data.loading import BUILT_IN
 from archdsl.graphs.steps import map_steps, plan
 from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
+from archdsl.numbers import accuracy_text, plain_text
+from archdsl.search.config import Settings
+from archdsl.search.store.verdict import Verdict
+
+_TIME_S = 600.0
+"""Of a training, where the search had no limit of time."""
 
 
 def maps_of(spec: Spec) -> str:
@@ -20,21 +30,50 @@ def usage(
     maps: str | None = None,
     is_quantised: bool = False,
     is_optimized: bool = False,
+    figures: str = "",
 ) -> str:
     """How to use a winner: a text with code that runs beside its file; the exported one needs no archdsl.
 
     `maps` are the outputs of a winner that was measured without its head; with `is_optimized` its inference form was
-    measured.
+    measured. `figures` are one line, as from `stated`.
     """
     quantised = _QUANTISED_LINES if maps is None else _QUANTISED_MAPS_LINES
     accuracy = quantised if is_quantised else _ACCURACY_LINES
-    files = _FILES.format(name=name, exported=_EXPORTED_LINE * is_exported) + accuracy * is_exported
+    line = f"{figures}\n" if figures else ""
+    files = _FILES.format(name=name, figures=line, exported=_EXPORTED_LINE * is_exported) + accuracy * is_exported
     if is_optimized:
         files += _OPTIMIZED_FILE_LINES if is_exported else _OPTIMIZED_LINES
     if maps is not None:
         how = _MAPS_WITH_ONNX if is_exported else _MAPS_WITH_ARCHDSL
         return files + _MAPS.format(maps=maps) + how
     return files + (_WITH_ONNX if is_exported else _WITH_ARCHDSL).format(preparation=_PREPARATION)
+
+
+def stated(verdict: Verdict, settings: Settings) -> str:
+    """`p50 0.43 ms (PASS, budget 0.5 ms), 67.3 ± 4.4 % on held-out images`; what is not known is left out."""
+    budget = settings.budgets.latency_ms
+    against = "no latency budget" if budget is None else f"budget {plain_text(budget, 4)} ms"
+    latency = "" if verdict.latency is None else f"{settings.stat} {verdict.latency:.2f} ms "
+    line = f"{latency}({verdict.verdict}, {against})"
+    accuracy = verdict.accuracy
+    if accuracy is not None and accuracy.held_out is not None:
+        return f"{line}, {accuracy_text(accuracy.held_out.accuracy, accuracy.held_out.error)} on held-out images"
+    if accuracy is not None and accuracy.validation is not None:
+        return f"{line}, {accuracy_text(accuracy.validation.accuracy, accuracy.validation.error)} on validation images"
+    return line
+
+
+def training_further(data: str, time_s: float | None) -> str:
+    """The command that trains the winner on, to be given in its folder, for as long as the search took."""
+    path = Path(data).expanduser()
+    name = str(path.absolute()) if data not in BUILT_IN and path.exists() else data
+    time = f"{time_s or _TIME_S:.0f}s"
+    command = ["archdsl", "train", "winner.safetensors", "--data", name, "--time", time, "-o", "trained.safetensors"]
+    return f"""
+Train it further from these weights, on the data of the search, for as long as the search took (in this folder):
+
+  {shlex.join(command)}
+"""
 
 
 def measured_there(conditions: JsonObject) -> str:
@@ -49,7 +88,7 @@ measures it there again, through ssh.
 
 _FILES = """\
 {name}, the winner of this search
-
+{figures}
 winner.json         the network as a document: archdsl show winner.json
 winner.safetensors  its trained weights; the header holds the document, the classes, the preprocessing and the accuracy
 {exported}run_winner.py       measures it again, in three fresh processes under the verdict's conditions

@@ -37,6 +37,7 @@ def load_data(request: messages.LoadRequest, say: Say) -> LoadedData:
         chance=data.chance,
         describe=data.describe(),
         fingerprint=fingerprint(*request.data),
+        warnings=data.warnings,
     )
 
 

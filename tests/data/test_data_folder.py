@@ -88,10 +88,14 @@ def test_unreadable_files_are_skipped_and_counted(tmp_path: Path) -> None:
     assert data.skipped == 2
     assert len(data.train_labels) + len(data.val_labels) + len(data.held_labels) == 12
     assert "; 1 file does not count as an image (1 .txt)" in data.describe()
-    assert re.search(r"; 2 unreadable files skipped, the first (cat/broken|dog/cut)\.png: .+", data.describe())
+    assert data.describe().endswith("; 2 unreadable files skipped")
+    (text,) = data.warnings
+    assert re.fullmatch(r"2 unreadable files skipped, the first (cat/broken|dog/cut)\.png: .+", text)
     (tmp_path / "dog" / "cut.png").unlink()
-    said = load(str(tmp_path), 16, 0).describe()
-    assert "; 1 unreadable file skipped, cat/broken.png: cannot identify image file" in said
+    data = load(str(tmp_path), 16, 0)
+    assert data.describe().endswith("; 1 unreadable file skipped")
+    assert data.warnings[0].startswith("1 unreadable file skipped, cat/broken.png: cannot identify image file")
+    assert data.to("meta").warnings == data.warnings
 
 
 def test_a_decompression_bomb_is_skipped_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,7 +188,10 @@ def test_only_the_images_drawn_are_decoded_and_broken_ones_are_counted(hub: Any)
     small = dataset(12)
     small.columns["picture"][3] = "broken"
     hub(small)
-    assert load("hf:farm", 16, 0).skipped == 1
+    read = load("hf:farm", 16, 0)
+    assert read.skipped == 1
+    assert "; 1 unreadable file skipped" in read.describe()
+    assert read.warnings[0].startswith("1 unreadable file skipped, ")
 
 
 def test_labels_may_be_numbers_without_names(hub: Any) -> None:

@@ -58,6 +58,14 @@ def test_channels_that_are_not_stated_are_those_of_the_data(tmp_path: Path, stat
     assert "data  fake: 10 images" in lines.told
 
 
+def test_classes_of_the_data_that_the_space_does_not_state_are_told_once(tmp_path: Path) -> None:
+    told = "classes: 10, as the data has (the document says 20)"
+    for classes, count in ((20, 1), (10, 0)):
+        lines = Lines()
+        search(tmp_path / f"run-{classes}", space=space(classes=classes), data="elsewhere", watcher=lines)
+        assert sum(told in line for line in lines.told) == count
+
+
 def test_a_proxy_check_refuses_other_channels(tmp_path: Path) -> None:
     machine = machine_with(3)
     with pytest.raises(SearchError, match=BOTH.format(1, "elsewhere", 3, 3)):

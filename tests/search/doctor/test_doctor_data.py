@@ -17,6 +17,7 @@ from archdsl.render.doctor import report
 from archdsl.search.doctor.data import data_facts
 from archdsl.training.recipe import Fidelity
 from tests.support.examining import examined, space, written
+from tests.support.screens import text_of
 from tests.support.searching import settings
 
 
@@ -28,7 +29,7 @@ def npz(folder: Path, count: int = 240, classes: int = 4) -> str:
 
 def test_images_channels_and_classes_are_those_of_the_data(tmp_path: Path) -> None:
     found = examined(measure=True, latency_budget_ms=5.0, data=npz(tmp_path))
-    assert found.data[1:] == (1, 4, 120, 60, 60)
+    assert found.data[1:6] == (1, 4, 120, 60, 60)
     assert found.settings.images == 120
     assert found.timed is not None
     seconds = Fidelity(found.settings.epochs, 120).steps * 0.01 + (60 + 60 + 500) * 0.001
@@ -38,7 +39,7 @@ def test_images_channels_and_classes_are_those_of_the_data(tmp_path: Path) -> No
 
 def test_fewer_images_than_there_are_may_be_asked_for(tmp_path: Path) -> None:
     assert examined(data=npz(tmp_path), images=40).data.images == 40
-    assert examined(images=300).data[1:] == (3, 20, 300, 1000, 1000)
+    assert examined(images=300).data[1:6] == (3, 20, 300, 1000, 1000)
 
 
 @pytest.mark.parametrize("data", ["shapetex", "digits"])
@@ -47,7 +48,7 @@ def test_the_facts_are_those_that_a_search_finds(data: str) -> None:
     facts = data_facts(settings(space=document, data=data, images=400))
     loaded = load(data, 16, 0, train=400)
     assert facts[1:3] == (loaded.channels, loaded.classes)
-    assert facts[3:] == (len(loaded.train_labels), len(loaded.val_labels), len(loaded.held_labels))
+    assert facts[3:6] == (len(loaded.train_labels), len(loaded.val_labels), len(loaded.held_labels))
 
 
 def test_what_is_said_of_the_data_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,6 +63,35 @@ def test_what_is_said_of_the_data_is_shown(tmp_path: Path, capsys: pytest.Captur
     facts = json.loads(capsys.readouterr().out)["data"]
     assert (facts["channels"], facts["classes"], facts["images"]) == (1, 4, 120)
     assert facts["description"].startswith(described)
+
+
+def folder_with_a_broken_file(folder: Path) -> str:
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (16, 16), (30 * number, 200, 50)).save(folder / name / f"{number}.png")
+    (folder / "a" / "broken.png").write_bytes(b"no image")
+    return str(folder)
+
+
+def test_why_a_file_is_not_readable_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folder_with_a_broken_file(tmp_path / "photos")
+    path = str(written(tmp_path, space()))
+    assert main(["doctor", path, "--device", "cpu", "--no-measure", "--data", data]) == 0
+    out, err = capsys.readouterr()
+    assert "1 unreadable file skipped" in out
+    assert "cannot identify" not in out
+    assert err.count("warning: 1 unreadable file skipped, a/broken.png: cannot identify image file") == 1
+
+
+def test_classes_that_differ_from_those_that_the_space_states_are_told(tmp_path: Path) -> None:
+    data = npz(tmp_path)
+    told = "classes: 4, as the data has (the document says 10)"
+    assert told in text_of(report(examined(data=data), []), 120)
+    same, silent = space(classes=4), space()
+    del silent["classes"]
+    for document in (same, silent):
+        assert "as the data has" not in text_of(report(examined(document, data=data), []), 120)
 
 
 @pytest.mark.parametrize("more", [["--no-measure"], ["--time", "1s"], ["--json"]])
@@ -97,7 +127,7 @@ def test_a_folder_of_images_has_three_channels(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for number in range(4):
             Image.new("L", (8, 8), number).save(tmp_path / name / f"{number}.png")
-    assert examined(data=str(tmp_path)).data[1:] == (3, 2, 4, 2, 2)
+    assert examined(data=str(tmp_path)).data[1:6] == (3, 2, 4, 2, 2)
 
 
 def test_it_ends_with_the_command_of_the_search_that_was_asked_about(
