@@ -11,10 +11,8 @@ from archdsl.json_types import JsonObject
 from archdsl.language.document import Spec
 from archdsl.numbers import accuracy_text, plain_text
 from archdsl.search.config import Settings
+from archdsl.search.policy.evaluate import TimePolicy
 from archdsl.search.store.verdict import Verdict
-
-_TIME_S = 600.0
-"""Of a training, where the search had no limit of time."""
 
 
 def maps_of(spec: Spec) -> str:
@@ -67,7 +65,7 @@ def training_further(data: str, time_s: float | None) -> str:
     """The command that trains the winner on, to be given in its folder, for as long as the search took."""
     path = Path(data).expanduser()
     name = str(path.absolute()) if data not in BUILT_IN and path.exists() else data
-    time = f"{time_s or _TIME_S:.0f}s"
+    time = f"{time_s or TimePolicy().default_s:.0f}s"
     command = ["archdsl", "train", "winner.safetensors", "--data", name, "--time", time, "-o", "trained.safetensors"]
     return f"""
 Train it further from these weights, on the data of the search, for as long as the search took (in this folder):

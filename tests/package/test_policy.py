@@ -15,6 +15,7 @@ from tests.support.places import ROOT
 SEARCH = ROOT / "search"
 NO_POLICY = {
     "doctor/feasible.py": {"_ROOM"},  # how a number is rounded that is shown
+    "doctor/reasons.py": {"_MOST_LISTED"},  # of a message
     "doctor/shares.py": {"_Z"},  # of an interval of 95 %
     "evaluate/rungs.py": {"INHERITANCE"},  # by which stored accuracies are named
     "evaluate/kept_weights.py": {"ERRORS"},  # which messages and docs name
