@@ -28,7 +28,7 @@ def few_trials_text(space: Space, trials: int, origins: Iterable[str | None] = (
     from_where = Counter(origins)
     of_library = from_where[LIBRARY]
     if from_where[NARROWER] or from_where[SMALLER]:
-        return _of_copies(trials, from_where[NARROWER], from_where[SMALLER])
+        return _of_copies(trials, from_where[NARROWER], from_where[SMALLER], too_slow)
     if trials >= FEW:
         return ""
     if of_library:
@@ -52,16 +52,16 @@ def _tried(trials: int, too_slow: int) -> str:
     return f"{text} ({too_slow:,} of them too slow)" if too_slow else text
 
 
-def _of_copies(trials: int, copies: int, smaller: int) -> str:
+def _of_copies(trials: int, copies: int, smaller: int, too_slow: int) -> str:
     """The same where copies of the parent were tried, or networks that are smaller than any of the space."""
-    if trials == 1:
-        which = "a copy of the parent with fewer channels" if copies else "smaller than any network of the space"
-        return f"the winner is the one network that was tried, {which}"
-    which = "copies of the parent with fewer channels" if copies else "smaller than any network of the space"
     number = copies or smaller
+    several = "a copy" if number == 1 else "copies"
+    which = f"{several} of the parent with fewer channels" if copies else "smaller than any network of the space"
+    if trials == 1:
+        return f"the winner is the one network that was tried, {which}"
     some = which if number >= trials else f"{number:,} of them {which}"
     more = "" if number >= trials else "; a longer search may find a better one"
-    return f"the winner is the best of {trials:,} networks that were tried, {some}{more}"
+    return f"the winner is the best of {_tried(trials, too_slow)}, {some}{more}"
 
 
 def _size(space: Space) -> Size:

@@ -126,15 +126,16 @@ class LibraryNetworks:
         is_wasteful = missed.what in _FIRST and latency_ms < self._policy.used * gate_ms
         if latency_ms <= gate_ms and not is_wasteful:
             return None
+        what = "best" if missed.what in _FIRST else missed.what  # it is solved for, and not measured yet
         scale = latency_ms / missed.derived.costs[LATENCY]
         limit_ms = gate_ms / scale * (self._policy.margin if latency_ms > gate_ms else 1.0)
         try:
-            derived = self._solve_for(missed.what, limit_ms)
+            derived = self._solve_for(what, limit_ms)
         except BudgetTooSmall:
             return None
         if derived is None or not derived.exchanged:
             return None
-        return self._add(missed.what, derived, limit_ms, missed.tries + 1, scale)
+        return self._add(what, derived, limit_ms, missed.tries + 1, scale)
 
     def next_best(self) -> Solved | None:
         """The best network that differs from all before in two positions, within the limit of the best one.

@@ -96,10 +96,9 @@ def measure_parent_again(context: Context) -> None:
         measured = _reading(context, parent)
     except (Failed, WorkerGone):
         return
-    before, is_lower = f"{parent.latency_ms:.2f} ms", measured.ms < parent.latency_ms
-    what = "this counts" if is_lower else "that counts"
-    context.note(f"parent  measured again, {stat} {measured.ms:.2f} ms, where it was {before} before; {what}")
-    if is_lower:
+    readings = f"{measured.ms:.2f} ms, and {parent.latency_ms:.2f} ms before"
+    context.note(f"parent  it was measured again: {stat} {readings}; the lower one counts")
+    if measured.ms < parent.latency_ms:
         _keep_reading(context, parent, measured)
 
 

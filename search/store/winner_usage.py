@@ -62,13 +62,13 @@ def stated(verdict: Verdict, settings: Settings) -> str:
 
 
 def training_further(data: str, time_s: float | None) -> str:
-    """The command that trains the winner on, to be given in its folder, for as long as the search took."""
+    """The command that trains the winner on, to be given in its folder; `time_s` is the search's limit, or None."""
     path = Path(data).expanduser()
     name = str(path.absolute()) if data not in BUILT_IN and path.exists() else data
     time = f"{time_s or TimePolicy().default_s:.0f}s"
     command = ["archdsl", "train", "winner.safetensors", "--data", name, "--time", time, "-o", "trained.safetensors"]
     return f"""
-Train it further from these weights, on the data of the search, for as long as the search took (in this folder):
+Train it further from these weights, on the data of the search (in this folder):
 
   {shlex.join(command)}
 """

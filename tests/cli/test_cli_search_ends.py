@@ -118,6 +118,18 @@ def test_copies_of_the_parent_are_said_to_be_that(copies: int, said: str) -> Non
     assert "a longer search" not in text
 
 
+@pytest.mark.parametrize(
+    ("origins", "said"),
+    [
+        (["narrower"] * 3, "best of 3 networks that were tried (1 of them too slow), copies of the parent"),
+        (["narrower"], "best of 3 networks that were tried (1 of them too slow), 1 of them a copy of the parent"),
+        (["smaller"], "(1 of them too slow), 1 of them smaller than any network of the space; a longer search"),
+    ],
+)
+def test_copies_are_told_from_the_others_that_were_tried(origins: list[str], said: str) -> None:
+    assert said in few_trials_text(load_space(SPACE), 3, origins, too_slow=1)
+
+
 def test_where_all_networks_were_tried_nothing_is_missing() -> None:
     nodes = [{**SPACE["nodes"][0], "width": 16}, *SPACE["nodes"][1:2], {"id": "head", "type": "mean_head"}]
     space = load_space({**SPACE, "nodes": nodes})

@@ -102,6 +102,23 @@ def test_a_network_that_takes_much_less_than_the_budget_is_followed_by_a_larger_
     assert networks.solve_again(other.network_hash, 0.75 * 0.6, 0.6) is None
 
 
+def test_what_follows_a_measured_network_is_not_called_measured(tmp_path: Path) -> None:
+    fitting_search(tmp_path, Machine())
+    library, whole = read_library(tmp_path / "run" / "library"), float(count(SPEC).macs)
+    solver = Solver(library, costs_by(lambda spec: count(spec).macs / whole))
+    networks = LibraryNetworks(library, solver, settings(space=around(SPEC)), SHIPPED.inheritance.library)
+    derived = solver.solve({"latency": 0.6})
+    assert derived is not None
+    assert networks.take_measured([(derived, 0.7)], 0.6) is None
+    taken = networks.take_measured([(derived, 0.4)], 0.6)
+    assert taken is not None
+    assert taken.what == "measured"
+    assert taken.predicted_ms == pytest.approx(0.4)
+    again = networks.solve_again(taken.network_hash, 0.4, 0.6)
+    assert again is not None
+    assert again.what == "best"
+
+
 def test_predictions_are_corrected_by_a_network_that_is_measured_first(tmp_path: Path) -> None:
     lines = Lines()
     fitting_search(tmp_path, Machine(), lines)
@@ -144,7 +161,8 @@ def test_a_parent_that_was_measured_too_slow_is_measured_again(tmp_path: Path) -
     fitting_search(tmp_path, machine, lines, latency_share=None, latency_budget_ms=latency_of(SPEC))
     [told] = [line for line in lines.told if "measured again" in line]
     before, after = 2 * latency_of(SPEC), latency_of(SPEC)
-    assert told == f"parent  measured again, p10 {after:.2f} ms, where it was {before:.2f} ms before; this counts"
+    readings = f"{after:.2f} ms, and {before:.2f} ms before"
+    assert told == f"parent  it was measured again: p10 {readings}; the lower one counts"
     assert json.loads((tmp_path / "run" / "parent.json").read_text())["latency_ms"] == pytest.approx(after, rel=0.01)
 
 
